@@ -13,6 +13,9 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
 {
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
 
+    /// <exception cref="DistributedApplicationException">There is no server to run; the message names every way out.</exception>
+    public void Find() => _ = FindRedis() ?? GarnetAssembly();
+
     /// <summary>Starts the server and returns when it takes connections.</summary>
     /// <exception cref="DistributedApplicationException">It did not start; the message says why.</exception>
     public async Task<ChildProcess> StartAsync(int port, string? password, Action<string, bool> writeLine, CancellationToken ct)
