@@ -1,5 +1,13 @@
-var builder = WebApplication.CreateBuilder(args);
+using MobileIntegration.ServiceDefaults;
 
-var app = builder.Build();
+return await ServiceProcess.RunAsync(() =>
+{
+    var builder = WebApplication.CreateBuilder(args);
+    builder.AddServiceDefaults();
+    builder.AddSlices();
 
-app.Run();
+    var app = builder.Build();
+    app.MapDefaultEndpoints();
+    app.MapSlices();
+    return app;
+});
