@@ -40,11 +40,11 @@ internal static class WebhooksSetup
     {
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddOptions<WebhooksOptions>().BindConfiguration("Webhooks").ValidateDataAnnotations().ValidateOnStart();
-        builder.Services.AddHttpClient(WebhookSender.HttpClientName)
-            .RemoveAllLoggers() // a subscriber's address may carry a secret
-#pragma warning disable EXTEXP0001 // the outbox is what retries; a second layer would multiply the attempts
-            .RemoveAllResilienceHandlers()
+        var client = builder.Services.AddHttpClient(WebhookSender.HttpClientName);
+#pragma warning disable EXTEXP0001 // experimental, but the only way: the outbox is what retries, a second layer would multiply the attempts
+        client.RemoveAllResilienceHandlers();
 #pragma warning restore EXTEXP0001
+        client.RemoveAllLoggers() // a subscriber's address may carry a secret
             .ConfigurePrimaryHttpMessageHandler(services =>
             {
                 var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) };
