@@ -1,4 +1,5 @@
 using BackendSystems.Crm;
+using BackendSystems.Erp;
 using BackendSystems.Faults;
 using Dapper;
 using MobileIntegration.ServiceDefaults;
@@ -9,7 +10,8 @@ return await ServiceProcess.RunAsync(() =>
     var builder = WebApplication.CreateBuilder(args);
     builder.AddServiceDefaults();
     builder.AddSlices(
-        new Slice("crm", CrmSetup.AddCrm, CrmEndpoints.MapCrm));
+        new Slice("crm", CrmSetup.AddCrm, CrmEndpoints.MapCrm),
+        new Slice("erp", ErpSetup.AddErp, ErpEndpoints.MapErp));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

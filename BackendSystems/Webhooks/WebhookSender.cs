@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Options;
 using MobileIntegration.ServiceDefaults;
+using OpenTelemetry;
 
 namespace BackendSystems.Webhooks;
 
@@ -16,15 +17,18 @@ internal sealed class WebhookSender(
     /// <summary>Time for an answer; a lease outlives it well, so that nobody else sends the same meanwhile.</summary>
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan KeepDelivered = TimeSpan.FromDays(7);
     private static readonly ActivitySource Traces = new("mobile.backoffice");
+    private readonly Lock _lock = new();
+    private DateTimeOffset _retryAt = DateTimeOffset.MaxValue;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var forgetAt = time.GetUtcNow();
         while (!stoppingToken.IsCancellationRequested)
         {
+            _retryAt = DateTimeOffset.MaxValue;
             try
             {
                 if (time.GetUtcNow() >= forgetAt)
@@ -42,8 +46,8 @@ internal sealed class WebhookSender(
                 log.LogError(exception, "Webhooks of {System} cannot be sent now", channel.System);
             }
 
-            var wait = options.Value.FirstRetry < Idle ? options.Value.FirstRetry : Idle;
-            await channel.WaitAsync(wait, stoppingToken);
+            var untilRetry = _retryAt - time.GetUtcNow();
+            await channel.WaitAsync(untilRetry <= TimeSpan.Zero ? TimeSpan.Zero : untilRetry < Idle ? untilRetry : Idle, stoppingToken);
         }
     }
 
@@ -51,9 +55,16 @@ internal sealed class WebhookSender(
     public async Task<int> SendDueAsync(CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        var due = await store.TakeDueAsync(now, now + Lease, 20, ct);
+        var due = await TakeDueAsync(now, ct);
         await Task.WhenAll(due.Select(delivery => SendAsync(delivery, ct)));
         return due.Count;
+    }
+
+    private async Task<IReadOnlyList<DueWebhook>> TakeDueAsync(DateTimeOffset now, CancellationToken ct)
+    {
+        // Looking for work is not work: no trace of its own every few seconds.
+        using var quiet = SuppressInstrumentationScope.Begin();
+        return await store.TakeDueAsync(now, now + Lease, 20, ct);
     }
 
     private async Task SendAsync(DueWebhook delivery, CancellationToken ct)
@@ -100,7 +111,14 @@ internal sealed class WebhookSender(
         var retryAt = time.GetUtcNow() + (wait > atLeast ? wait : atLeast);
         var givesUp = retryAt.UtcDateTime > delivery.RetryUntil;
         await store.RefusedAsync(delivery.Id, status, error, givesUp ? null : retryAt, ct);
-        if (givesUp)
+        if (!givesUp)
+        {
+            lock (_lock)
+            {
+                _retryAt = retryAt < _retryAt ? retryAt : _retryAt;
+            }
+        }
+        else
         {
             log.LogWarning("Webhook {MessageId} of {System} failed for good after {Attempts} attempts: {Error}",
                 delivery.MessageId, channel.System, delivery.Attempts, error);
