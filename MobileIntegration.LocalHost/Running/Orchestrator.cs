@@ -235,7 +235,7 @@ internal sealed class Orchestrator(
             var ready = new Lazy<Task>(() => eventing.PublishAsync(new ResourceReadyEvent(resource, services), _stopping.Token));
             await health.WatchAsync(resource, resource.Name, ready, _stopping.Token);
         }
-        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             // The application ends.
         }
