@@ -34,7 +34,8 @@ internal sealed class ApiPrinter
             { IsSealed: true } => "sealed class",
             _ => "class",
         };
-        IEnumerable<Type> bases = type.IsEnum ? [] : type.GetInterfaces();
+        var interfaces = type.IsEnum ? [] : type.GetInterfaces();
+        var bases = interfaces.Except(interfaces.SelectMany(implied => implied.GetInterfaces()));
         bases = type is { IsClass: true, BaseType: { } parent } && parent != typeof(object) ? bases.Except(parent.GetInterfaces()).Prepend(parent) : bases;
         return ($"{kind} {type.Namespace}.{Name(type)}", [.. bases.Select(Name)]);
     }
@@ -43,17 +44,20 @@ internal sealed class ApiPrinter
     {
         if (type.IsEnum)
         {
-            yield return string.Join(", ", Enum.GetNames(type).Select(name =>
-                $"{name}={Convert.ToInt64(Enum.Parse(type, name), CultureInfo.InvariantCulture)}"));
+            foreach (var name in Enum.GetNames(type))
+            {
+                yield return $"{name}={Convert.ToInt64(Enum.Parse(type, name), CultureInfo.InvariantCulture)}";
+            }
+
             yield break;
         }
 
-        foreach (var constructor in type.GetConstructors(Declared).Where(member => Visible(member) && !member.IsDefined(typeof(ObsoleteAttribute))))
+        foreach (var constructor in type.GetConstructors(Declared).Where(member => Visible(member) && Wanted(member)))
         {
             yield return $"{(constructor.IsFamily ? "protected " : "")}ctor({Parameters(constructor)})";
         }
 
-        foreach (var property in type.GetProperties(Declared).Where(property => property.GetMethod is { } getter && Visible(getter) && !property.Name.Contains('.')))
+        foreach (var property in type.GetProperties(Declared).Where(property => property.GetMethod is { } getter && Visible(getter) && Wanted(property)))
         {
             yield return Property(property);
         }
@@ -65,11 +69,15 @@ internal sealed class ApiPrinter
                 : $"static {Annotated(_nullability.Create(field), field.FieldType)} {field.Name}";
         }
 
-        foreach (var method in type.GetMethods(Declared).Where(method => Visible(method) && !method.IsSpecialName && !method.Name.Contains('<') && !method.Name.Contains('.')))
+        foreach (var method in type.GetMethods(Declared).Where(method => Visible(method) && !method.IsSpecialName && Wanted(method)))
         {
             yield return Method(method);
         }
     }
+
+    // Neither what a compiler made, nor explicit implementations, nor what nobody should use any more. A constructor's name begins with a dot.
+    private static bool Wanted(MemberInfo member) =>
+        member.Name.IndexOfAny(['<', '.'], 1) < 0 && member.Name[0] != '<' && !member.IsDefined(typeof(ObsoleteAttribute));
 
     private static bool Visible(MethodBase member) => member.IsPublic || member.IsFamily;
 
