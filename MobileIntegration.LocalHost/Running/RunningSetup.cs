@@ -26,6 +26,7 @@ internal static class RunningSetup
 
         // A failed start ends in one line that says the mend (StartErrors), not in a stack trace before it.
         builder.Services.AddLogging(logging => logging
+            .AddSimpleConsole(console => console.SingleLine = true)
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None)
             .AddFilter("System.Net.Http.HttpClient", LogLevel.Warning)
             .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None));
