@@ -1,5 +1,15 @@
-var builder = WebApplication.CreateBuilder(args);
+using MobileIntegration.ServiceDefaults;
+using MobileServices.Devices;
 
-var app = builder.Build();
+return await ServiceProcess.RunAsync(() =>
+{
+    var builder = WebApplication.CreateBuilder(args);
+    builder.AddServiceDefaults();
+    builder.AddSlices(
+        new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices));
 
-app.Run();
+    var app = builder.Build();
+    app.MapDefaultEndpoints();
+    app.MapSlices();
+    return app;
+});

@@ -1,0 +1,123 @@
+using System.Data.Common;
+using System.Diagnostics;
+using System.Reflection;
+using DbUp;
+using DbUp.Engine;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace MobileIntegration.ServiceDefaults;
+
+public static class MigrationExtensions
+{
+    /// <summary>How long a start waits for a database that is not up yet.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// Runs the SQL files <c>Migrations/NNN_*.sql</c> embedded beside <typeparamref name="TMarker"/> (same namespace) before the service
+    /// listens: in the order of their names, each once and in a transaction, with <paramref name="schema"/> created first and the default
+    /// for unqualified names. Replicas that start together wait for one another. A file that was changed after it ran stops the start.
+    /// </summary>
+    /// <param name="connectionName">The connection string's name, also the AppHost resource's.</param>
+    /// <param name="schema">The slice's own schema, lower case; the journal is its table <c>migrations</c>.</param>
+    public static void AddMigrations<TMarker>(this IHostApplicationBuilder builder, string connectionName, string schema)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.AddSingleton(new Migration(connectionName, schema, typeof(TMarker).Assembly, $"{typeof(TMarker).Namespace}.Migrations."));
+    }
+
+    /// <exception cref="StartException">A database cannot be reached within 30 s, or a script failed or was changed.</exception>
+    internal static async Task MigrateAsync(this WebApplication app, CancellationToken ct)
+    {
+        var logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("MobileIntegration.ServiceDefaults.Migrations");
+        foreach (var migration in app.Services.GetServices<Migration>())
+        {
+            var text = app.Configuration.GetConnectionString(migration.ConnectionName);
+            if (string.IsNullOrWhiteSpace(text))
+            {
+                throw new StartException($"The connection string '{migration.ConnectionName}' is missing. "
+                    + $"Set ConnectionStrings__{migration.ConnectionName} to a PostgreSQL database, or start the service from the AppHost.");
+            }
+            // One physical connection, so that the lock lasts as long as the upgrade and not longer.
+            var settings = new NpgsqlConnectionStringBuilder(text) { Pooling = false, CommandTimeout = 300 };
+            await using var connection = await OpenAsync(migration.ConnectionName, settings, ct);
+            await RunAsync(connection, "select pg_advisory_lock(hashtextextended($1, 0))", $"migrations:{migration.Schema}", ct);
+            await RunAsync(connection, $"create schema if not exists \"{migration.Schema}\"", null, ct);
+            settings.SearchPath = migration.Schema;
+            Upgrade(migration, settings.ConnectionString, logger);
+        }
+    }
+
+    private static void Upgrade(Migration migration, string connectionString, ILogger logger)
+    {
+        var scripts = migration.Assembly.GetManifestResourceNames()
+            .Where(name => name.StartsWith(migration.Prefix, StringComparison.Ordinal))
+            .Select(name => SqlScript.FromStream(name[migration.Prefix.Length..], migration.Assembly.GetManifestResourceStream(name)!))
+            .ToList();
+        if (scripts.Count is 0)
+        {
+            throw new StartException($"The schema '{migration.Schema}' has no scripts: embed {migration.Prefix}NNN_name.sql in {migration.Assembly.GetName().Name}.");
+        }
+        var result = DeployChanges.To.PostgresqlDatabase(connectionString)
+            .WithScripts(scripts)
+            .JournalTo((connections, _) => new MigrationJournal(connections, scripts))
+            .WithVariablesDisabled() // "$body$" is PostgreSQL's own syntax
+            .WithTransactionPerScript()
+            .LogToNowhere()
+            .Build()
+            .PerformUpgrade();
+        foreach (var script in result.Scripts)
+        {
+            logger.LogInformation("Schema {Schema}: ran {Script}", migration.Schema, script.Name);
+        }
+        if (!result.Successful)
+        {
+            throw result.Error as StartException ?? new StartException(
+                $"The script {result.ErrorScript?.Name ?? "(none)"} of the schema '{migration.Schema}' failed and was rolled back: {result.Error.Message}",
+                result.Error);
+        }
+    }
+
+    private static async Task<NpgsqlConnection> OpenAsync(string name, NpgsqlConnectionStringBuilder settings, CancellationToken ct)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var connection = new NpgsqlConnection(settings.ConnectionString);
+            try
+            {
+                await connection.OpenAsync(ct);
+                return connection;
+            }
+            catch (Exception exception) when (exception is DbException or TimeoutException)
+            {
+                await connection.DisposeAsync();
+                var waiting = exception is not PostgresException { SqlState: "28P01" or "28000" };
+                if (!waiting || Stopwatch.GetElapsedTime(started) > Patience)
+                {
+                    throw new StartException(
+                        $"The database '{settings.Database}' of the connection string '{name}' at {settings.Host}:{settings.Port} cannot be opened: "
+                        + $"{exception.InnerException?.Message ?? exception.Message} Start PostgreSQL there, or correct ConnectionStrings__{name}.",
+                        exception);
+                }
+                await Task.Delay(TimeSpan.FromMilliseconds(300), ct);
+            }
+        }
+    }
+
+    private static async Task RunAsync(NpgsqlConnection connection, string sql, string? parameter, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        if (parameter is not null)
+        {
+            command.Parameters.Add(new() { Value = parameter });
+        }
+        await command.ExecuteNonQueryAsync(ct);
+    }
+}
+
+internal sealed record Migration(string ConnectionName, string Schema, Assembly Assembly, string Prefix);

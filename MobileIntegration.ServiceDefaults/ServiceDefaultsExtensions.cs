@@ -1,0 +1,79 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Http.Resilience;
+using MobileIntegration.ServiceDefaults;
+
+namespace Microsoft.Extensions.Hosting;
+
+/// <summary>How every service of the system runs: telemetry, health, discovery, resilience, problems, time-outs, limits, OpenAPI.</summary>
+public static class ServiceDefaultsExtensions
+{
+    /// <summary>Registers the defaults. Call it first, and <see cref="MapDefaultEndpoints"/> first after Build.</summary>
+    public static TBuilder AddServiceDefaults<TBuilder>(this TBuilder builder) where TBuilder : IHostApplicationBuilder
+    {
+        builder.AddTelemetry();
+        builder.AddProblems();
+        builder.AddManagementPort();
+
+        builder.Services.AddOpenApi();
+        builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), ["live"]);
+        builder.Services.AddServiceDiscovery();
+        builder.Services.ConfigureHttpClientDefaults(http =>
+        {
+            http.AddStandardResilienceHandler(SuitMobileCallers);
+            http.AddServiceDiscovery();
+        });
+        return builder;
+    }
+
+    /// <summary>
+    /// Puts the error handling and time-outs into the pipeline and maps <c>/health</c> (all checks) and <c>/alive</c> (those tagged
+    /// "live"), in every environment, and <c>/openapi/v1.json</c>. With <c>Management:Port</c> set, they answer on that port only, and
+    /// nothing else does there.
+    /// </summary>
+    public static WebApplication MapDefaultEndpoints(this WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        app.UseExceptionHandler();
+        app.UseStatusCodePages();
+        app.UseManagementPort();
+        app.UseRequestTimeouts();
+
+        app.MapHealthChecks("/health", new() { ResponseWriter = WriteHealthAsync }).WithMetadata(ManagementEndpoint.Instance);
+        app.MapHealthChecks("/alive", new() { Predicate = check => check.Tags.Contains("live"), ResponseWriter = WriteHealthAsync })
+            .WithMetadata(ManagementEndpoint.Instance);
+        app.MapOpenApi().WithMetadata(ManagementEndpoint.Instance);
+        return app;
+    }
+
+    /// <summary>
+    /// A person waits for the answer: two quick retries of safe methods within 15 s in all, none where the server said when to come back
+    /// (Retry-After goes up to the caller instead, who knows whether waiting is worth it, and layers do not multiply their attempts).
+    /// </summary>
+    private static void SuitMobileCallers(HttpStandardResilienceOptions options)
+    {
+        options.AttemptTimeout.Timeout = TimeSpan.FromSeconds(5);
+        options.TotalRequestTimeout.Timeout = TimeSpan.FromSeconds(15);
+        options.Retry.MaxRetryAttempts = 2;
+        options.Retry.Delay = TimeSpan.FromMilliseconds(150);
+        options.Retry.ShouldRetryAfterHeader = false;
+        options.Retry.ShouldHandle = static attempt => ValueTask.FromResult(
+            HttpClientResiliencePredicates.IsTransient(attempt.Outcome) && attempt.Outcome.Result?.Headers.RetryAfter is null);
+        options.Retry.DisableForUnsafeHttpMethods();
+    }
+
+    private static Task WriteHealthAsync(HttpContext context, HealthReport report)
+    {
+        if (report.Status is not HealthStatus.Unhealthy)
+        {
+            context.Response.ContentType = "text/plain";
+            return context.Response.WriteAsync(report.Status.ToString());
+        }
+        var failing = report.Entries.Where(entry => entry.Value.Status is HealthStatus.Unhealthy).Select(entry => entry.Key);
+        return TypedResults.Problem(
+            $"These checks fail: {string.Join(", ", failing)}. The log of this service says why.",
+            statusCode: StatusCodes.Status503ServiceUnavailable).ExecuteAsync(context);
+    }
+}

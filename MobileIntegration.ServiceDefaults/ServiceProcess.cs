@@ -1,0 +1,62 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace MobileIntegration.ServiceDefaults;
+
+/// <summary>The life of a service's process, from its start to its exit code.</summary>
+public static class ServiceProcess
+{
+    /// <summary>
+    /// Builds the service, validates its options, runs its migrations, then listens until it is told to stop. A start that the operator
+    /// has to mend ends with one line on standard error, which says the mend, and exit code 1.
+    /// </summary>
+    /// <returns>The process's exit code: 0 after an orderly stop.</returns>
+    public static async Task<int> RunAsync(Func<WebApplication> build)
+    {
+        ArgumentNullException.ThrowIfNull(build);
+        try
+        {
+            await using var app = build();
+            app.Services.GetService<IStartupValidator>()?.Validate();
+            await app.MigrateAsync(app.Lifetime.ApplicationStopping);
+            await app.RunAsync();
+            return 0;
+        }
+        catch (StartException exception)
+        {
+            return Explain(exception.Message);
+        }
+        catch (OptionsValidationException exception)
+        {
+            return Explain(string.Join("; ", exception.Failures));
+        }
+        catch (IOException exception) when (exception.InnerException is AddressInUseException)
+        {
+            return Explain($"{exception.Message} Stop what listens there, or choose another address with ASPNETCORE_URLS.");
+        }
+    }
+
+    private static int Explain(string message)
+    {
+        Console.Error.WriteLine($"error: {message.ReplaceLineEndings(" ")}");
+        return 1;
+    }
+}
+
+/// <summary>A start that cannot succeed until the operator mends something; the message says what, on one line.</summary>
+public sealed class StartException : Exception
+{
+    public StartException()
+    {
+    }
+
+    public StartException(string message) : base(message)
+    {
+    }
+
+    public StartException(string message, Exception innerException) : base(message, innerException)
+    {
+    }
+}
