@@ -1,5 +1,15 @@
-var builder = WebApplication.CreateBuilder(args);
+using FrontendServices.Home;
+using MobileIntegration.ServiceDefaults;
 
-var app = builder.Build();
+return await ServiceProcess.RunAsync(() =>
+{
+    var builder = WebApplication.CreateBuilder(args);
+    builder.AddServiceDefaults();
+    builder.AddSlices(
+        new Slice("home", HomeSetup.AddHome, HomeEndpoints.MapHome));
 
-app.Run();
+    var app = builder.Build();
+    app.MapDefaultEndpoints();
+    app.MapSlices();
+    return app;
+});

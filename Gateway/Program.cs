@@ -1,5 +1,14 @@
-var builder = WebApplication.CreateBuilder(args);
+using Gateway;
+using MobileIntegration.ServiceDefaults;
 
-var app = builder.Build();
+return await ServiceProcess.RunAsync(() =>
+{
+    var builder = WebApplication.CreateBuilder(args);
+    builder.AddServiceDefaults();
+    builder.AddRoutes();
 
-app.Run();
+    var app = builder.Build();
+    app.MapDefaultEndpoints();
+    app.MapReverseProxy();
+    return app;
+});

@@ -1,5 +1,21 @@
-var builder = WebApplication.CreateBuilder(args);
+using IntegrationServices.Customers;
+using IntegrationServices.Inventory;
+using IntegrationServices.Orders;
+using IntegrationServices.Products;
+using MobileIntegration.ServiceDefaults;
 
-var app = builder.Build();
+return await ServiceProcess.RunAsync(() =>
+{
+    var builder = WebApplication.CreateBuilder(args);
+    builder.AddServiceDefaults();
+    builder.AddSlices(
+        new("customers", CustomersSetup.AddCustomers, CustomersEndpoints.MapCustomers),
+        new("products", ProductsSetup.AddProducts, ProductsEndpoints.MapProducts),
+        new("orders", OrdersSetup.AddOrders, OrdersEndpoints.MapOrders),
+        new("inventory", InventorySetup.AddInventory, InventoryEndpoints.MapInventory));
 
-app.Run();
+    var app = builder.Build();
+    app.MapDefaultEndpoints();
+    app.MapSlices();
+    return app;
+});

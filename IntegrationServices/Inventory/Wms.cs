@@ -1,0 +1,70 @@
+using IntegrationServices.Connectors;
+using MobileIntegration.Contracts;
+
+namespace IntegrationServices.Inventory;
+
+/// <summary>The warehouse system, views in another team's database; how their columns become ours stands in the two methods Map.</summary>
+internal sealed class Wms([FromKeyedServices(Wms.Name)] SqlConnector connector)
+{
+    public const string Name = "wms";
+
+    public Task<List<Store>> GetStoresAsync(CancellationToken ct) =>
+        connector.QueryAsync(StoresSql, null, async results => (await results.ReadAsync<WhsRow>()).Select(Map).ToList(), ct);
+
+    public Task<Stock> GetStockAsync(IReadOnlyCollection<string> productIds, CancellationToken ct) =>
+        connector.QueryAsync(StoresSql + LevelsSql, new { articles = productIds.ToArray() }, async results =>
+        {
+            var stores = (await results.ReadAsync<WhsRow>()).Select(Map).ToList();
+            var levels = (await results.ReadAsync<ArtBalRow>()).Select(Map).ToList();
+            return new Stock(stores, levels);
+        }, ct);
+
+    private const string StoresSql =
+        """
+        select whs_cd, whs_nm, adr, zip, city, ctry, lat, lon
+        from wms.whs
+        where act = 'Y'
+        order by whs_cd;
+
+        """;
+
+    private const string LevelsSql =
+        """
+        select b.whs_cd, b.art_no, b.qty_oh, b.qty_rsv, b.st_cd
+        from wms.art_bal b
+        join wms.whs w on w.whs_cd = b.whs_cd
+        where b.art_no = any(@articles) and w.act = 'Y'
+        order by b.art_no, b.whs_cd;
+
+        """;
+
+    private static Store Map(WhsRow row)
+    {
+        var record = new SourceRecord(Name, $"store {row.whs_cd}");
+        return new(
+            record.Required(row.whs_cd).Trim(),
+            record.Required(row.whs_nm),
+            record.Required(row.adr),
+            record.Required(row.zip),
+            record.Required(row.city),
+            record.Required(row.ctry),
+            new((double)record.Required(row.lat), (double)record.Required(row.lon)));
+    }
+
+    /// <summary>Blocked stock (<c>st_cd</c> B) is there but not for sale; a count below the reservations is none.</summary>
+    private static StockLevel Map(ArtBalRow row)
+    {
+        var record = new SourceRecord(Name, $"stock of {row.art_no} in {row.whs_cd}");
+        var free = record.Required(row.qty_oh) - record.Required(row.qty_rsv);
+        return new(
+            record.Required(row.art_no).Trim(),
+            record.Required(row.whs_cd).Trim(),
+            record.Required(row.st_cd) is "A" ? Math.Max(0, free) : 0);
+    }
+
+#pragma warning disable IDE1006 // the columns' own names
+    private sealed record WhsRow(string? whs_cd, string? whs_nm, string? adr, string? zip, string? city, string? ctry, decimal? lat, decimal? lon);
+
+    private sealed record ArtBalRow(string? whs_cd, string? art_no, int? qty_oh, int? qty_rsv, string? st_cd);
+#pragma warning restore IDE1006
+}
