@@ -1,1 +1,71 @@
-System.Console.WriteLine();
+// The picture of the system: storage, the back office, and the groups of microservices behind one gateway.
+var builder = DistributedApplication.CreateBuilder(args);
+
+var postgres = builder.AddPostgres("postgres").WithDataVolume();
+var redis = builder.AddRedis("redis").WithDataVolume();
+var wmsdb = postgres.AddDatabase("wmsdb");
+
+// One process a group, or with Topology=split one process a microservice.
+bool split = builder.Configuration["Topology"] == "split";
+var addresses = new Dictionary<string, EndpointReference>();
+var services = new List<IResourceBuilder<ProjectResource>>();
+
+// The organisation's own systems. The warehouse is reached through its database and a folder of files, as such systems are.
+Group<Projects.BackendSystems>("backends", ["crm", "erp", "pim", "wms"], [postgres.AddDatabase("backenddb"), wmsdb], backend => backend
+    .WithEnvironment("Wms__DropFolder", builder.Configuration["DropFolder"])
+    .WithFaultCommands(split ? [backend.Resource.Name] : ["crm", "erp", "pim", "wms"]));
+
+Group<Projects.IntegrationServices>("integration", ["customers", "products", "orders", "inventory"], [wmsdb]);
+Group<Projects.MobileServices>("mobile", ["devices"], [postgres.AddDatabase("mobiledb")]);
+Group<Projects.FrontendServices>("frontend", ["home"], []);
+
+var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName: null)
+    .WithHttpEndpoint()
+    .WithHttpEndpoint(name: "management", env: "Management__Port")
+    .WithExternalHttpEndpoints()
+    .WithHttpHealthCheck("/health", endpointName: "management")
+    .WithReference(redis).WaitFor(redis)
+    .WithReplicas(2)
+    .WithUrlForEndpoint("http", url => url.DisplayText = "Mobile API");
+services.Add(gateway);
+
+// Every service finds every other by name, whichever process runs it.
+foreach (var service in services)
+{
+    foreach (var (name, address) in addresses)
+    {
+        service.WithEnvironment($"services__{name}__http__0", address);
+    }
+}
+
+builder.Build().Run();
+
+void Group<TProject>(
+    string group, string[] microservices, IResourceBuilder<PostgresDatabaseResource>[] databases, Action<IResourceBuilder<ProjectResource>>? more = null)
+    where TProject : IProjectMetadata, new()
+{
+    foreach (var process in split ? microservices : [group])
+    {
+        var service = builder.AddProject<TProject>(process, launchProfileName: null)
+            .WithHttpEndpoint()
+            .WithHttpHealthCheck("/health");
+
+        foreach (var database in databases)
+        {
+            service.WithReference(database).WaitFor(database);
+        }
+
+        if (split)
+        {
+            service.WithEnvironment("Run", process);
+        }
+
+        foreach (var microservice in split ? [process] : microservices)
+        {
+            addresses[microservice] = service.GetEndpoint("http");
+        }
+
+        more?.Invoke(service);
+        services.Add(service);
+    }
+}

@@ -1,14 +1,56 @@
-namespace MobileIntegration.LocalHost
-{
-    public class DistributedApplication;
-}
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using MobileIntegration.LocalHost.ApplicationModel;
 
-namespace MobileIntegration.LocalHost.ApplicationModel
-{
-    public interface IResource;
-}
+namespace MobileIntegration.LocalHost;
 
-namespace MobileIntegration.LocalHost.Testing
+/// <summary>A built application: the model's resources run while this host runs, and stop with it.</summary>
+public class DistributedApplication(IHost host) : IHost, IAsyncDisposable
 {
-    public static class DistributedApplicationTestingBuilder;
+    public IServiceProvider Services => host.Services;
+
+    /// <summary>The states of all resources, now and as they change.</summary>
+    public ResourceNotificationService ResourceNotifications => Services.GetRequiredService<ResourceNotificationService>();
+
+    /// <summary>Runs the commands of resources.</summary>
+    public ResourceCommandService ResourceCommands => Services.GetRequiredService<ResourceCommandService>();
+
+    public static IDistributedApplicationBuilder CreateBuilder() => CreateBuilder([]);
+
+    public static IDistributedApplicationBuilder CreateBuilder(string[] args) =>
+        new DistributedApplicationBuilder(args);
+
+    public static IDistributedApplicationBuilder CreateBuilder(DistributedApplicationOptions options) =>
+        new DistributedApplicationBuilder(options);
+
+    public virtual void Dispose()
+    {
+        host.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        if (host is IAsyncDisposable asyncHost)
+        {
+            await asyncHost.DisposeAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            host.Dispose();
+        }
+
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Starts all resources and returns when the application has been told to stop and everything has ended.</summary>
+    public void Run() => RunAsync().GetAwaiter().GetResult();
+
+    /// <summary>Starts all resources; the task ends when the application has been told to stop and everything has ended.</summary>
+    public virtual Task RunAsync(CancellationToken cancellationToken = default) =>
+        HostingAbstractionsHostExtensions.RunAsync(this, cancellationToken);
+
+    public virtual Task StartAsync(CancellationToken cancellationToken = default) => host.StartAsync(cancellationToken);
+
+    public virtual Task StopAsync(CancellationToken cancellationToken = default) => host.StopAsync(cancellationToken);
 }

@@ -6,9 +6,10 @@ namespace MobileIntegration.Tests;
 /// The real PostgreSQL of a test run: one server, started on first use, and a database for every test class that asks.
 /// Set TEST_POSTGRES to a connection string of a server that is already there to use that one instead.
 /// </summary>
-public static class TestPostgres
+public static partial class TestPostgres
 {
-    private static readonly Lazy<Task<string>> Server = new(StartAsync);
+    private static readonly Lazy<Task<string>> Server = new(() =>
+        Environment.GetEnvironmentVariable("TEST_POSTGRES") is { Length: > 0 } setting ? Task.FromResult(setting) : StartAsync());
 
     /// <summary>Creates an empty database and returns its connection string.</summary>
     public static async Task<string> CreateDatabaseAsync()
@@ -23,7 +24,8 @@ public static class TestPostgres
         return server.ConnectionString;
     }
 
+#if ASPIRE
     private static Task<string> StartAsync() =>
-        Task.FromResult(Environment.GetEnvironmentVariable("TEST_POSTGRES")
-            ?? throw new InvalidOperationException("Set TEST_POSTGRES to the connection string of a PostgreSQL server."));
+        throw new InvalidOperationException("Set TEST_POSTGRES to the connection string of a PostgreSQL server.");
+#endif
 }

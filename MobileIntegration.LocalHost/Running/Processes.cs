@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using MobileIntegration.LocalHost.ApplicationModel;
+
+namespace MobileIntegration.LocalHost.Running;
+
+/// <summary>How each kind of resource becomes a process of this machine.</summary>
+internal sealed class Processes(
+    IConfiguration configuration, IHostEnvironment environment, DistributedApplicationExecutionContext context, DataFolder data)
+{
+    private readonly Dictionary<IResource, PostgresBinaries> _postgres = [];
+    private readonly Dictionary<IResource, RedisServer> _redis = [];
+
+    public static bool CanRun(IResource resource) =>
+        resource is ProjectResource or ExecutableResource or PostgresServerResource or RedisResource && !resource.TryGetLastAnnotation<UnavailableAnnotation>(out _);
+
+    /// <summary>Looks for what the resource is run with, so that what is missing is told before anything starts.</summary>
+    /// <exception cref="DistributedApplicationException">It is not there; the message names the ways out.</exception>
+    public async Task PrepareAsync(IResource resource, ILogger logger, CancellationToken ct)
+    {
+        switch (resource)
+        {
+            case PostgresServerResource when External("Postgres") is null:
+                _postgres[resource] = await PostgresBinaries.FindAsync(configuration["Postgres:Binaries"], data, logger, ct);
+                break;
+            case RedisResource when External("Redis") is null:
+                var persistence = resource.TryGetLastAnnotation<PersistenceAnnotation>(out var saved) ? saved.Interval : (TimeSpan?)null;
+                _redis[resource] = new RedisServer(configuration["Redis:Server"], data, DataOf(resource), persistence);
+                _redis[resource].Find();
+                break;
+        }
+    }
+
+    /// <summary>A server that is running already and that the settings name instead of one of our own (<c>Postgres:ConnectionString</c>), or null.</summary>
+    public string? External(string kind) => configuration[$"{kind}:ConnectionString"] is { Length: > 0 } setting ? setting : null;
+
+    public bool IsExternal(IResource resource) =>
+        resource is PostgresServerResource && External("Postgres") is not null || resource is RedisResource && External("Redis") is not null;
+
+    /// <summary>Starts one instance; a server has also begun to take connections.</summary>
+    public async Task<ChildProcess> StartAsync(
+        IResource resource, string instanceId, Func<string, int> targetPort, ILogger logger, CancellationToken ct)
+    {
+        switch (resource)
+        {
+            case PostgresServerResource postgres:
+                var userName = postgres.UserNameParameter is { } parameter ? await parameter.GetValueAsync(ct) : "postgres";
+                var server = new PostgresServer(_postgres[postgres], data, DataOf(postgres), logger);
+                return await server.StartAsync(
+                    targetPort("tcp"), userName!, (await postgres.PasswordParameter.GetValueAsync(ct))!, WriteTo(logger), ct);
+
+            case RedisResource redis:
+                var password = redis.PasswordParameter is { } secret ? await secret.GetValueAsync(ct) : null;
+                return await _redis[redis].StartAsync(targetPort("tcp"), password, WriteTo(logger), ct);
+
+            default:
+                var launch = (await ResourceLaunch.EvaluateAsync(resource, context, logger, ct)).ForInstance(instanceId, targetPort);
+                var command = resource is ProjectResource project
+                    ? await ProjectCommandAsync(project, logger, ct)
+                    : new ProcessStartInfo(((ExecutableResource)resource).Command) { WorkingDirectory = ((ExecutableResource)resource).WorkingDirectory };
+                return await StartAsync(command, launch, logger);
+        }
+    }
+
+    /// <summary>Builds a project again.</summary>
+    /// <exception cref="DistributedApplicationException">It does not build; the log says why.</exception>
+    public Task BuildAsync(ProjectResource project, ILogger logger, CancellationToken ct) =>
+        ChildProcess.RunAsync(
+            new ProcessStartInfo(Executables.DotNet) { ArgumentList = { "build", project.GetProjectMetadata().ProjectPath, "-nologo", "-v", "minimal" } },
+            $"Building {project.Name}", logger, data.Leftovers, user: null, ct);
+
+    /// <summary>Where a server keeps its data: kept if the model gives it a volume or a persistent lifetime, else begun anew each time.</summary>
+    public string DataOf(IResource resource)
+    {
+        var mount = resource.Annotations.OfType<ContainerMountAnnotation>().LastOrDefault(mount => !mount.IsReadOnly);
+        if (mount is { Type: ContainerMountType.BindMount, Source: { } folder })
+        {
+            return folder;
+        }
+
+        return data.In(KeepsData(resource) ? "volumes" : "session", resource.Name);
+    }
+
+    private static bool KeepsData(IResource resource) =>
+        resource.Annotations.OfType<ContainerMountAnnotation>().Any()
+        || resource.Annotations.OfType<ContainerLifetimeAnnotation>().LastOrDefault()?.Lifetime == ContainerLifetime.Persistent;
+
+    private static Action<string, bool> WriteTo(ILogger logger) => (line, isError) =>
+    {
+        // The output of a program is data, not a format.
+        if (isError)
+        {
+            logger.LogError("{Line}", line);
+        }
+        else
+        {
+            logger.LogInformation("{Line}", line);
+        }
+    };
+
+    private Task<ChildProcess> StartAsync(ProcessStartInfo command, ResourceLaunch launch, ILogger logger)
+    {
+        foreach (var argument in launch.Arguments)
+        {
+            command.ArgumentList.Add(argument);
+        }
+
+        // What the AppHost's own launch profile says about the AppHost is not meant for what it starts.
+        foreach (var name in command.Environment.Keys.Where(IsOwn).ToList())
+        {
+            command.Environment.Remove(name);
+        }
+
+        command.Environment.TryAdd("DOTNET_ENVIRONMENT", environment.EnvironmentName);
+        foreach (var (name, value) in launch.Environment)
+        {
+            command.Environment[name] = value;
+        }
+
+        return ChildProcess.StartAsync(command, WriteTo(logger), data.Leftovers);
+    }
+
+    private static bool IsOwn(string name) =>
+        name is "ASPNETCORE_URLS" or "DOTNET_LAUNCH_PROFILE" || name.StartsWith("ASPIRE_", StringComparison.Ordinal) || name.StartsWith("OTEL_", StringComparison.Ordinal);
+
+    private async Task<ProcessStartInfo> ProjectCommandAsync(ProjectResource project, ILogger logger, CancellationToken ct)
+    {
+        var metadata = project.GetProjectMetadata();
+        var assembly = metadata is IProjectOutput output ? output.AssemblyPath : await BuildAndFindAsync(project, logger, ct);
+        if (!File.Exists(assembly))
+        {
+            throw new DistributedApplicationException($"'{project.Name}' has not been built: there is no {assembly}. Build the solution first.");
+        }
+
+        return new ProcessStartInfo(Executables.DotNet)
+        {
+            WorkingDirectory = Path.GetDirectoryName(metadata.ProjectPath),
+            ArgumentList = { assembly },
+        };
+    }
+
+    private async Task<string> BuildAndFindAsync(ProjectResource project, ILogger logger, CancellationToken ct)
+    {
+        await BuildAsync(project, logger, ct);
+        var question = new ProcessStartInfo(Executables.DotNet)
+        {
+            RedirectStandardOutput = true,
+            ArgumentList = { "msbuild", project.GetProjectMetadata().ProjectPath, "-getProperty:TargetPath" },
+        };
+        using var process = Process.Start(question)!;
+        return (await process.StandardOutput.ReadToEndAsync(ct)).Trim();
+    }
+}

@@ -1,0 +1,53 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace MobileIntegration.LocalHost.Running;
+
+internal static class RunningSetup
+{
+    private static readonly TimeSpan ShutdownPatience = TimeSpan.FromSeconds(60);
+
+    /// <summary>Registers what runs the model: processes, ports, health, restarts.</summary>
+    public static void AddRunning(IDistributedApplicationBuilder builder, DistributedApplicationOptions options)
+    {
+        StartErrors.Install(options);
+
+        var settings = RunningSettings.Read(builder, options);
+        builder.Services.AddSingleton(settings);
+        builder.Services.AddSingleton<Orchestrator>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<Orchestrator>());
+        builder.Services.AddSingleton<HealthMonitor>();
+        builder.Services.AddHealthChecks();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownPatience);
+
+        // A failed start ends in one line that says the mend (StartErrors), not in a stack trace before it.
+        builder.Services.AddLogging(logging => logging
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None)
+            .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None));
+    }
+}
+
+/// <summary>How this AppHost runs its model.</summary>
+/// <param name="DataFolder">Setting <c>data-folder</c>: where data is kept; <c>.data</c> beside the AppHost's folder.</param>
+/// <param name="ResetData">Argument <c>--reset-data</c>: begin with empty databases.</param>
+/// <param name="TemporaryData">Delete the data at the end.</param>
+/// <param name="RandomPorts">Setting <c>DcpPublisher:RandomizePorts</c>: neither fixed nor kept ports.</param>
+/// <param name="Only">Setting <c>only</c>: the resources to start, with what they need; empty means all.</param>
+/// <param name="StopWaitingOnFailure">A resource whose dependency failed fails too, instead of waiting for it.</param>
+internal sealed record RunningSettings(
+    string DataFolder, bool ResetData, bool TemporaryData, bool RandomPorts, IReadOnlyList<string> Only, bool StopWaitingOnFailure)
+{
+    public static RunningSettings Read(IDistributedApplicationBuilder builder, DistributedApplicationOptions options)
+    {
+        var configuration = builder.Configuration;
+        return new RunningSettings(
+            configuration["data-folder"] is { Length: > 0 } folder ? folder : Path.Combine(builder.AppHostDirectory, "..", ".data"),
+            ResetData: options.Args?.Contains("--reset-data") == true || configuration.GetValue("reset-data", false),
+            TemporaryData: configuration.GetValue("temporary-data", false),
+            RandomPorts: configuration.GetValue("DcpPublisher:RandomizePorts", false),
+            Only: (configuration["only"] ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+            StopWaitingOnFailure: options.DisableDashboard);
+    }
+}

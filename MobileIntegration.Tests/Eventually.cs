@@ -1,0 +1,29 @@
+namespace MobileIntegration.Tests;
+
+/// <summary>Waits for what happens in another process, which gives no other sign.</summary>
+public static class Eventually
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(25);
+
+    /// <summary>Fails when the condition has not become true within <paramref name="patience"/>.</summary>
+    public static async Task TrueAsync(Func<bool> condition, TimeSpan patience) =>
+        await TrueAsync(() => Task.FromResult(condition()), patience);
+
+    /// <inheritdoc cref="TrueAsync(Func{bool}, TimeSpan)"/>
+    public static async Task TrueAsync(Func<Task<bool>> condition, TimeSpan patience)
+    {
+        using var deadline = new CancellationTokenSource(patience);
+        using var timer = new PeriodicTimer(Pause);
+        while (!await condition())
+        {
+            try
+            {
+                await timer.WaitForNextTickAsync(deadline.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                Assert.Fail($"It did not become true within {patience}.");
+            }
+        }
+    }
+}

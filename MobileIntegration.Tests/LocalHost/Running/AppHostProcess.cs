@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using MobileIntegration.LocalHost.Running;
+
+namespace MobileIntegration.Tests.LocalHost.Running;
+
+/// <summary>The AppHost's program, started as dotnet run does once it has built.</summary>
+internal sealed class AppHostProcess
+{
+    private readonly Process _process;
+    private readonly List<string> _lines = [];
+    private readonly List<string> _errors = [];
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public AppHostProcess(string data, string[] args, string? path = null)
+    {
+        var command = new ProcessStartInfo(Executables.DotNet)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Path.GetDirectoryName(typeof(Projects.MobileIntegration_AppHost).Assembly.Location),
+        };
+        foreach (var argument in (string[])[typeof(Projects.MobileIntegration_AppHost).Assembly.Location, "--data-folder", data, .. args])
+        {
+            command.ArgumentList.Add(argument);
+        }
+
+        command.Environment["DOTNET_ENVIRONMENT"] = "Development";
+        if (path is not null)
+        {
+            command.Environment["PATH"] = path;
+        }
+
+        _process = Process.Start(command)!;
+        var output = CopyAsync(_process.StandardOutput, _lines);
+        var errors = CopyAsync(_process.StandardError, _errors);
+        Exited = Task.Run(async () =>
+        {
+            await _process.WaitForExitAsync();
+            await Task.WhenAll(output, errors);
+            return _process.ExitCode;
+        });
+    }
+
+    public int Id => _process.Id;
+
+    public Task<int> Exited { get; }
+
+    public IReadOnlyList<string> ErrorLines => Copy(_errors);
+
+    public void Kill()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+    }
+
+    public async Task WaitForLineAsync(string part, TimeSpan patience)
+    {
+        using var deadline = new CancellationTokenSource(patience);
+        while (true)
+        {
+            var changed = Volatile.Read(ref _changed).Task;
+            if (Copy(_lines).Exists(line => line.Contains(part, StringComparison.Ordinal)))
+            {
+                return;
+            }
+
+            if (await Task.WhenAny(changed, Exited).WaitAsync(deadline.Token).ContinueWith(done => done.IsCanceled || Exited.IsCompleted, TaskScheduler.Default))
+            {
+                Assert.Fail($"The AppHost did not write '{part}'. It wrote:\n{string.Join('\n', Copy(_lines))}\n{string.Join('\n', Copy(_errors))}");
+            }
+        }
+    }
+
+    private List<string> Copy(List<string> lines)
+    {
+        lock (_lines)
+        {
+            return [.. lines];
+        }
+    }
+
+    private async Task CopyAsync(StreamReader reader, List<string> lines)
+    {
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            lock (_lines)
+            {
+                lines.Add(line);
+            }
+
+            Interlocked.Exchange(ref _changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+        }
+    }
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: installs what the tests need, builds with warnings as errors, checks formatting, runs
+# all tests. The last line counts them.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 MSBUILDDISABLENODEREUSE=1
+
+step() { printf '\n== %s\n' "$*"; }
+
+# The storage tests run against Redis as well as Garnet. RUNLEVEL=1: the package must not start a server of its own.
+if ! command -v redis-server >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    step "redis-server"
+    apt-get update -qq
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null
+fi
+
+step "third-party clients"
+(cd MobileIntegration.Tests/clients && npm ci --ignore-scripts --no-audit --no-fund)
+
+step "build"
+dotnet build MobileIntegration.sln
+
+step "format"
+dotnet format MobileIntegration.sln --verify-no-changes --no-restore
+
+step "test"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+code=0
+dotnet test MobileIntegration.sln --no-build --blame-hang-timeout 5m --blame-hang-dump-type none --logger "console;verbosity=normal" 2>&1 | tee "$log" || code=$?
+
+count() { sed -nE "s/^ +$1: ([0-9]+)\$/\\1/p" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
+passed=$(count Passed) failed=$(count Failed) skipped=$(count Skipped)
+if [ "$code" != 0 ] && [ "$failed" = 0 ]; then
+    echo "The tests did not run to their end (exit code $code)."
+    failed=1
+fi
+[ "$passed" != 0 ] || code=1
+echo "$passed passed, $failed failed, $skipped skipped"
+exit "$code"
