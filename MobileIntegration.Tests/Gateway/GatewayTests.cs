@@ -70,9 +70,7 @@ public sealed class GatewayTests : IAsyncLifetime
         await _devices.DisposeAsync();
         configuration.Reload();
 
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while ((await _gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}", limit.Token)).StatusCode is not HttpStatusCode.NotFound)
-        {
-        }
+        await Eventually.TrueAsync(
+            async () => (await _gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode is HttpStatusCode.NotFound, TimeSpan.FromSeconds(30));
     }
 }
