@@ -21,8 +21,8 @@ Group<Projects.FrontendServices>("frontend", ["home"], []);
 
 var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName: null)
     .WithHttpEndpoint()
-    .WithHttpEndpoint(name: "management", env: "Management__Port")
     .WithExternalHttpEndpoints()
+    .WithHttpEndpoint(name: "management", env: "Management__Port")
     .WithHttpHealthCheck("/health", endpointName: "management")
     .WithReference(redis).WaitFor(redis)
     .WithReplicas(2)
