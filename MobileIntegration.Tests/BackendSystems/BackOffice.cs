@@ -49,7 +49,7 @@ internal sealed class BackOfficeHost : WebApplicationFactory<OrderService>
 }
 
 /// <summary>All four systems on databases of their own, started once for the tests of this folder, which run one after the other.</summary>
-public sealed class BackOffice : IAsyncLifetime
+public sealed class BackOffice : IAsyncLifetime, IDisposable
 {
     private BackOfficeHost? _host;
 
@@ -72,9 +72,11 @@ public sealed class BackOffice : IAsyncLifetime
             ("Webhooks:FirstRetry", "00:00:00.020"));
     }
 
-    public async Task DisposeAsync()
+    public async Task DisposeAsync() => await _host!.DisposeAsync();
+
+    public void Dispose()
     {
-        await _host!.DisposeAsync();
+        _host?.Dispose();
         Directory.Delete(DropFolder, recursive: true);
     }
 

@@ -55,7 +55,7 @@ public sealed class ErpTests(BackOffice office)
         var placed = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => orders.PlaceOrder(Order("once"))));
         Assert.Single(placed.Select(order => order.OrderNo).Distinct());
         Assert.Equal(39.80m, placed[0].GrossAmount);
-        Assert.Equal(["10"], placed[0].Lines.Select(line => line.Position.ToString()));
+        Assert.Equal([10], placed[0].Lines.Select(line => line.Position));
         Assert.Equal(1, await BackOffice.ScalarAsync<long>(office.BackendDb, "select count(*) from erp.orders where external_reference = 'once'"));
 
         var other = Order("once");
@@ -74,7 +74,7 @@ public sealed class ErpTests(BackOffice office)
         Assert.Equal(2, (await orders.CancelOrder(placed.OrderNo, null)).Revision);
 
         var delivered = await BackOffice.ScalarAsync<long>(office.BackendDb, "select min(order_no) from erp.orders where status = 'DELIVERED'");
-        var fault = await Assert.ThrowsAsync<FaultException<OrderNotCancellable>>(() => orders.CancelOrder(delivered.ToString(), null));
+        var fault = await Assert.ThrowsAsync<FaultException<OrderNotCancellable>>(() => orders.CancelOrder($"{delivered}", null));
         Assert.Equal("DELIVERED", fault.Detail.Status);
         Assert.Equal("Client", fault.Code.Name);
         var missing = await Assert.ThrowsAsync<FaultException<OrderNotFound>>(() => orders.GetOrder("4599999999"));

@@ -22,7 +22,7 @@ public sealed class PimTests(BackOffice office)
             next = page.TryGetProperty("@odata.nextLink", out var link) ? link.GetString() : null;
         }
 
-        Assert.Equal(Enumerable.Range(100_001, 2_000).Select(sku => sku.ToString()), skus);
+        Assert.Equal(Enumerable.Range(100_001, 2_000).Select(sku => $"{sku}"), skus);
     }
 
     [Fact]
@@ -74,7 +74,7 @@ public sealed class PimTests(BackOffice office)
 
     [Theory]
     [InlineData("?$filter=Nope eq 1", 400, "Nope")]
-    [InlineData("?$filter=Name eq 'x", 400, "quot")]
+    [InlineData("?$filter=Name eq 'x", 400, "unterminated")]
     [InlineData("?$top=5000", 400, "1000")]
     [InlineData("?$top=-1", 400, "-1")]
     [InlineData("?$skip=200000", 400, "100000")]
@@ -84,7 +84,7 @@ public sealed class PimTests(BackOffice office)
     [InlineData("?$apply=aggregate($count as N)", 400, "not allowed")]
     [InlineData("?$search=a b c d e f g h i j k", 400, "10 words")]
     [InlineData("('nothing')", 404, "no such entity")]
-    [InlineData("/Nope", 404, "metadata")]
+    [InlineData("/Nope", 404, "no such entity")]
     public async Task A_query_that_cannot_be_answered_is_an_odata_error(string query, int status, string says)
     {
         using var response = await office.Http.GetAsync(Products + query);
@@ -94,6 +94,14 @@ public sealed class PimTests(BackOffice office)
         Assert.NotEqual("", error.GetProperty("code").GetString());
         Assert.Contains(says, error.GetProperty("message").GetString(), StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_unknown_set_is_an_odata_error_too()
+    {
+        using var response = await office.Http.GetAsync("/pim/odata/Customers");
+        Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+        Assert.Contains("Products and Categories", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

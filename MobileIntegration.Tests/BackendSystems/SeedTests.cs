@@ -63,7 +63,7 @@ public sealed class SeedTests
             try
             {
                 await Eventually.TrueAsync(async () => await BackOffice.ScalarAsync<bool>(databases.Wms,
-                    $"select exists(select from pg_stat_activity where datname = '{connection.Database}' and query like 'COPY erp.order_lines%' and wait_event_type = 'Lock')"),
+                    $"select exists(select from pg_stat_activity where datname = '{connection.Database}' and query ilike 'copy erp.order_lines%' and wait_event_type = 'Lock')"),
                     Patience);
             }
             finally

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
@@ -29,7 +30,7 @@ public sealed class WebhookTests(BackOffice office)
             Assert.Equal(type, JsonSerializer.Deserialize<JsonElement>(message.Body).GetProperty("type").GetString());
             Assert.Equal(Sign(subscription.GetProperty("secret").GetString()!, message), message.Signature);
             Assert.StartsWith("msg_", message.Id, StringComparison.Ordinal);
-            Assert.InRange(long.Parse(message.Timestamp), DateTimeOffset.UtcNow.AddMinutes(-5).ToUnixTimeSeconds(), DateTimeOffset.UtcNow.AddMinutes(1).ToUnixTimeSeconds());
+            Assert.InRange(long.Parse(message.Timestamp, CultureInfo.InvariantCulture), DateTimeOffset.UtcNow.AddMinutes(-5).ToUnixTimeSeconds(), DateTimeOffset.UtcNow.AddMinutes(1).ToUnixTimeSeconds());
         });
         await UnsubscribeAsync(system, subscription);
     }

@@ -89,16 +89,17 @@ public sealed class WmsTests(BackOffice office)
     [Fact]
     public async Task An_outage_ends_sessions_and_refuses_statements_until_it_is_over()
     {
-        await using var connection = new NpgsqlConnection(office.WmsDb + ";Pooling=false");
+        var fresh = office.WmsDb + ";Pooling=false";
+        await using var connection = new NpgsqlConnection(fresh);
         await connection.OpenAsync();
         Assert.Equal(12, await connection.ExecuteScalarAsync<long>("select count(*) from wms.whs"));
         await FaultsAsync(new { outage = true });
         try
         {
             await Assert.ThrowsAnyAsync<NpgsqlException>(() => connection.ExecuteScalarAsync<long>("select count(*) from wms.whs"));
-            var refused = await Assert.ThrowsAsync<PostgresException>(() => BackOffice.ScalarAsync<long>(office.WmsDb, "select count(*) from wms.art_bal"));
+            var refused = await Assert.ThrowsAsync<PostgresException>(() => BackOffice.ScalarAsync<long>(fresh, "select count(*) from wms.art_bal"));
             Assert.Equal("57P03", refused.SqlState);
-            var write = await Assert.ThrowsAsync<PostgresException>(() => ReserveAsync("outage", "W01", "100042", 1));
+            var write = await Assert.ThrowsAsync<PostgresException>(() => BackOffice.ScalarAsync<string>(fresh, "select wms.rsv_add('o', 'W01', '100042', 1)"));
             Assert.Equal("57P03", write.SqlState);
         }
         finally
@@ -106,6 +107,7 @@ public sealed class WmsTests(BackOffice office)
             await office.Http.DeleteAsync("/wms/faults");
         }
 
+        NpgsqlConnection.ClearAllPools();
         Assert.Equal(12, await BackOffice.ScalarAsync<long>(office.WmsDb, "select count(*) from wms.whs"));
     }
 
