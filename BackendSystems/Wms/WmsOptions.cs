@@ -6,7 +6,7 @@ namespace BackendSystems.Wms;
 internal sealed class WmsOptions : IValidatableObject
 {
     /// <summary>The folder where files of stock movements are dropped, absolute; made when it is missing. Unset: no files are written.</summary>
-    public string? DropFolder { get; set; }
+    public string? DropFolder { get; set => field = string.IsNullOrEmpty(value) ? null : value; }
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

@@ -43,12 +43,17 @@ internal static class RunningSetup
 internal sealed record RunningSettings(
     string DataFolder, bool ResetData, bool TemporaryData, bool RandomPorts, IReadOnlyList<string> Only, bool StopWaitingOnFailure)
 {
+    private const string ResetSwitch = "--reset-data";
+
+    /// <summary>The arguments that are configuration; a switch without a value would swallow the next one there.</summary>
+    public static string[]? WithoutSwitches(string[]? args) => args is null ? null : [.. args.Where(arg => arg != ResetSwitch)];
+
     public static RunningSettings Read(IDistributedApplicationBuilder builder, DistributedApplicationOptions options)
     {
         var configuration = builder.Configuration;
         return new RunningSettings(
             configuration["data-folder"] is { Length: > 0 } folder ? folder : Path.Combine(builder.AppHostDirectory, "..", ".data"),
-            ResetData: options.Args?.Contains("--reset-data") == true || configuration.GetValue("reset-data", false),
+            ResetData: options.Args?.Contains(ResetSwitch) == true || configuration.GetValue("reset-data", false),
             TemporaryData: configuration.GetValue("temporary-data", false),
             RandomPorts: configuration.GetValue("DcpPublisher:RandomizePorts", false),
             Only: (configuration["only"] ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
