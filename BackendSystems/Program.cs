@@ -1,6 +1,8 @@
 using BackendSystems.Crm;
 using BackendSystems.Erp;
 using BackendSystems.Faults;
+using BackendSystems.Pim;
+using BackendSystems.Wms;
 using Dapper;
 using MobileIntegration.ServiceDefaults;
 
@@ -11,7 +13,9 @@ return await ServiceProcess.RunAsync(() =>
     builder.AddServiceDefaults();
     builder.AddSlices(
         new Slice("crm", CrmSetup.AddCrm, CrmEndpoints.MapCrm),
-        new Slice("erp", ErpSetup.AddErp, ErpEndpoints.MapErp));
+        new Slice("erp", ErpSetup.AddErp, ErpEndpoints.MapErp),
+        new Slice("pim", PimSetup.AddPim, PimEndpoints.MapPim),
+        new Slice("wms", WmsSetup.AddWms, WmsEndpoints.MapWms));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

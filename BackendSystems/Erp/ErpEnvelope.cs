@@ -16,7 +16,7 @@ internal static class ErpEnvelope
     {
         if (HttpMethods.IsGet(context.Request.Method) && context.Request.Query.ContainsKey("wsdl"))
         {
-            await next(context);
+            await WriteWsdlAsync(context);
             return;
         }
 
@@ -58,6 +58,17 @@ internal static class ErpEnvelope
         message.Position = 0;
         context.Request.Body = message;
         await next(context);
+    }
+
+    /// <summary>The contract is written by hand: the library's own has every fault's element twice, which strict clients refuse.</summary>
+    private static async Task WriteWsdlAsync(HttpContext context)
+    {
+        await using var resource = typeof(ErpEnvelope).Assembly.GetManifestResourceStream(typeof(ErpEnvelope), "orders.wsdl")!;
+        using var reader = new StreamReader(resource);
+        var wsdl = await reader.ReadToEndAsync(context.RequestAborted);
+        var address = $"{context.Request.Scheme}://{context.Request.Host.ToUriComponent()}{ErpSetup.Path}";
+        context.Response.ContentType = "text/xml; charset=utf-8";
+        await context.Response.WriteAsync(wsdl.Replace("{address}", address, StringComparison.Ordinal), context.RequestAborted);
     }
 
     public static async Task WriteFaultAsync(HttpContext context, int status, string code, string reason)

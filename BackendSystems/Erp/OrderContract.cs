@@ -1,3 +1,4 @@
+using System.Runtime.Serialization;
 using System.Xml.Serialization;
 
 namespace BackendSystems.Erp;
@@ -136,26 +137,34 @@ public class NewOrderLine
     public decimal UnitPrice { get; set; }
 }
 
-[XmlType(Namespace = ErpNamespace.Uri), XmlRoot(Namespace = ErpNamespace.Uri)]
+// Details of faults; the library writes those with the data contract serializer.
+
+[DataContract(Namespace = ErpNamespace.Uri)]
 public class OrderNotFound
 {
+    [DataMember(Order = 1)]
     public string OrderNo { get; set; } = "";
 }
 
-[XmlType(Namespace = ErpNamespace.Uri), XmlRoot(Namespace = ErpNamespace.Uri)]
+[DataContract(Namespace = ErpNamespace.Uri)]
 public class OrderNotCancellable
 {
+    [DataMember(Order = 1)]
     public string OrderNo { get; set; } = "";
 
+    [DataMember(Order = 2)]
     public string Status { get; set; } = "";
 }
 
-[XmlType(Namespace = ErpNamespace.Uri), XmlRoot(Namespace = ErpNamespace.Uri)]
+[DataContract(Namespace = ErpNamespace.Uri)]
 public class InvalidOrder
 {
+    [DataMember(Order = 1)]
     public string Code { get; set; } = "";
 
+    [DataMember(Order = 2)]
     public string Field { get; set; } = "";
 
+    [DataMember(Order = 3)]
     public string Message { get; set; } = "";
 }

@@ -31,7 +31,7 @@ public sealed class OrderService
             throw Invalid("OUT_OF_RANGE", "maxRows", "maxRows must be from 1 to 500.");
         }
 
-        return await _store.ListAsync(number, from?.ToUniversalTime(), maxRows, Ct);
+        return await _store.ListAsync(number, from is { } since ? Utc(since) : null, maxRows, Ct);
     }
 
     [OperationContract(Action = ErpNamespace.Uri + "/OrderService/GetOrder")]
@@ -77,6 +77,10 @@ public sealed class OrderService
             : throw Fault(new OrderNotCancellable { OrderNo = order.OrderNo, Status = order.Status },
                 $"Order {order.OrderNo} is {order.Status}; only OPEN and PICKED orders can be cancelled.");
     }
+
+    /// <summary>A time without a zone is UTC here, like all times of the Erp.</summary>
+    private static DateTime Utc(DateTime time) =>
+        time.Kind == DateTimeKind.Unspecified ? DateTime.SpecifyKind(time, DateTimeKind.Utc) : time.ToUniversalTime();
 
     private static long OrderNumber(string? orderNo) =>
         orderNo is { Length: 10 } && long.TryParse(orderNo, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
