@@ -20,6 +20,7 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
     private readonly DistributedApplicationEventing _eventing = new();
     private readonly ResourceCollection _resources = [];
     private readonly BuilderHook? _hook = BuilderHook.Current.Value;
+    private readonly bool _enableResourceLogging;
     private bool _built;
 
     public DistributedApplicationBuilder(string[] args)
@@ -36,6 +37,7 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
         AppHostDirectory = Path.GetFullPath(options.ProjectDirectory ?? DirectoryOf(AppHostAssembly) ?? Directory.GetCurrentDirectory());
         settings.ContentRootPath ??= AppHostDirectory;
         settings.ApplicationName ??= AppHostAssembly?.GetName().Name;
+        _enableResourceLogging = options.EnableResourceLogging;
         _host = new HostApplicationBuilder(settings);
         ExecutionContext = new(_executionOptions);
         UserSecrets = new(options.UserSecretsPath ?? UserSecrets.PathOf(AppHostAssembly));
@@ -93,6 +95,7 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
         _executionOptions.Services = application.Services;
         _eventing.OnUnobservedFailure = (type, fault) => logger.LogError(fault, "A handler of {Event} failed", type.Name);
         UserSecrets.UseLogger(logger);
+        ForwardResourceLogs(application.Services);
         _hook?.OnBuilt?.Invoke(application);
         return application;
     }
@@ -119,7 +122,26 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
             source is Microsoft.Extensions.Configuration.EnvironmentVariables.EnvironmentVariablesConfigurationSource { Prefix: null or "" });
         var secrets = new Microsoft.Extensions.Configuration.Json.JsonConfigurationSource { Path = path, Optional = true };
         secrets.ResolveFileProvider();
-        sources.Insert(environment < 0 ? sources.Count : environment, secrets);
+        try
+        {
+            sources.Insert(environment < 0 ? sources.Count : environment, secrets);
+        }
+        catch (InvalidDataException damaged)
+        {
+            throw new DistributedApplicationException($"The user secrets in {path} are not valid JSON: correct or delete the file.", damaged);
+        }
+    }
+
+    private void ForwardResourceLogs(IServiceProvider services)
+    {
+        if (!_enableResourceLogging)
+        {
+            return;
+        }
+
+        var loggers = services.GetRequiredService<ILoggerFactory>();
+        services.GetRequiredService<ResourceLoggerService>().LineAdded += (id, line) => loggers.CreateLogger($"{Environment.ApplicationName}.Resources.{id}")
+            .Log(line.IsErrorMessage ? LogLevel.Error : LogLevel.Information, "{LineNumber}: {Content}", line.LineNumber, line.Content);
     }
 
     private void AddServices(DistributedApplicationOptions options)

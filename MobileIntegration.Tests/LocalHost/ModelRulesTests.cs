@@ -99,6 +99,23 @@ public sealed class ModelRulesTests : IDisposable
     }
 
     [Fact]
+    public void A_value_with_an_endpoint_that_is_not_there_is_refused_too()
+    {
+        var api = AddProject();
+        Add("user").WithEnvironment("URL", $"{api.GetEndpoint("http")}/x");
+        AssertRefused("'user' refers to endpoint 'http' of 'api'", "add one with WithHttpEndpoint()");
+    }
+
+    [Fact]
+    public void An_endpoint_may_be_added_after_it_was_referred_to()
+    {
+        var api = AddProject();
+        Add("user").WithEnvironment("URL", api.GetEndpoint("http")).WithReference(api.GetEndpoint("http"));
+        api.WithHttpEndpoint();
+        Assert.NotNull(_model.Application);
+    }
+
+    [Fact]
     public void A_health_check_of_an_endpoint_that_is_not_there_is_refused()
     {
         Assert.Contains("call WithHttpEndpoint() before", Refused(() => AddProject().WithHttpHealthCheck("/health")), StringComparison.Ordinal);
@@ -123,8 +140,7 @@ public sealed class ModelRulesTests : IDisposable
         Assert.Equal("bash", _model.Builder.CreateResourceBuilder<ExecutableResource>("tool").Resource.Command);
         Assert.All(_model.Builder.Resources.Where(resource => resource.Name is "pgadmin" or "pgweb" or "redisinsight" or "rediscommander"), resource =>
             Assert.Contains("container engine", resource.Annotations.OfType<UnavailableAnnotation>().Single().Reason, StringComparison.Ordinal));
-        var checks = _model.Service<HealthCheckService>();
-        Assert.NotNull(checks);
+        Assert.NotNull(_model.Service<HealthCheckService>());
     }
 
     [Fact]

@@ -55,7 +55,16 @@ public sealed class ParameterTests : IDisposable
         Assert.Equal("kept", (string?)file["Mine"]!["Own"]);
         Assert.Equal(password, (string?)file["Parameters:pg-password"]);
         Assert.True(OperatingSystem.IsWindows() || File.GetUnixFileMode(_model.SecretsFile) == (UnixFileMode.UserRead | UnixFileMode.UserWrite));
-        Assert.Equal([_model.SecretsFile], Directory.GetFiles(Path.GetDirectoryName(_model.SecretsFile)!));
+        Assert.Equal(["secrets.json"], Directory.GetFiles(Path.GetDirectoryName(_model.SecretsFile)!).Select(Path.GetFileName).Where(name => name != ".lock"));
+    }
+
+    [Fact]
+    public async Task AppHosts_that_start_at_once_agree_on_every_password()
+    {
+        var hosts = Enumerable.Range(0, 8).Select(_ => new TestModel(_model.Folder, [])).ToList();
+        var passwords = await Task.WhenAll(hosts.Select(host => Task.Run(async () =>
+            (await ValueAsync(host.Builder.AddPostgres("pg").Resource.PasswordParameter), await ValueAsync(host.Builder.AddRedis("redis").Resource.PasswordParameter!)))));
+        Assert.Single(passwords.Distinct());
     }
 
     [Fact]
@@ -73,6 +82,15 @@ public sealed class ParameterTests : IDisposable
         await File.WriteAllTextAsync(_model.SecretsFile, "{ broken");
         Assert.Equal(22, (await ValueAsync(_model.Builder.AddPostgres("pg").Resource.PasswordParameter)).Length);
         Assert.Equal("{ broken", await File.ReadAllTextAsync(_model.SecretsFile));
+    }
+
+    [Fact]
+    public async Task Secrets_that_cannot_be_read_as_configuration_end_the_start_with_their_path()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(_model.SecretsFile)!);
+        await File.WriteAllTextAsync(_model.SecretsFile, "{ broken");
+        var refused = Assert.Throws<DistributedApplicationException>(() => new TestModel(_model.Folder, ["--environment=Development"]));
+        Assert.Contains(_model.SecretsFile, refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -5,7 +5,7 @@ namespace MobileIntegration.Tests.LocalHost;
 /// <summary>A model of a test's own, with a folder of its own for the AppHost and its user secrets; what it builds is not started.</summary>
 internal sealed class TestModel : IDisposable
 {
-    private DistributedApplication? _application;
+    private readonly Lazy<DistributedApplication> _application;
 
     public TestModel(params string[] settings)
         : this(null, settings)
@@ -22,6 +22,7 @@ internal sealed class TestModel : IDisposable
             ProjectDirectory = Folder,
             UserSecretsPath = SecretsFile,
         });
+        _application = new(Builder.Build);
     }
 
     public string Folder { get; }
@@ -30,7 +31,7 @@ internal sealed class TestModel : IDisposable
 
     public DistributedApplicationBuilder Builder { get; }
 
-    public DistributedApplication Application => _application ??= Builder.Build();
+    public DistributedApplication Application => _application.Value;
 
     public ResourceNotificationService Notifications => Application.ResourceNotifications;
 
@@ -51,7 +52,11 @@ internal sealed class TestModel : IDisposable
 
     public void Dispose()
     {
-        _application?.Dispose();
+        if (_application.IsValueCreated)
+        {
+            _application.Value.Dispose();
+        }
+
         Directory.Delete(Folder, recursive: true);
     }
 }
