@@ -5,6 +5,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MobileIntegration.LocalHost.ApplicationModel;
 using MobileIntegration.LocalHost.Eventing;
+using MobileIntegration.LocalHost.Lifecycle;
 using MobileIntegration.LocalHost.Running;
 
 namespace MobileIntegration.LocalHost;
@@ -134,6 +135,7 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
             services.GetRequiredService<DistributedApplicationModel>(),
             services));
         Services.AddHealthChecks();
+        Services.AddHostedService<EventingSubscribers>();
         Services.Configure<ResourceNotificationServiceOptions>(wait =>
             wait.DefaultWaitBehavior = options.DisableDashboard ? WaitBehavior.StopOnResourceUnavailable : WaitBehavior.WaitOnResourceUnavailable);
     }

@@ -3,7 +3,16 @@ using Npgsql;
 
 namespace BackendSystems.Webhooks;
 
-internal sealed record WebhookSubscription(Guid Id, string Url, string[] Events, DateTime CreatedAt);
+internal sealed record WebhookSubscription
+{
+    public required Guid Id { get; init; }
+
+    public required string Url { get; init; }
+
+    public required string[] Events { get; init; }
+
+    public required DateTime CreatedAt { get; init; }
+}
 
 internal sealed record WebhookDelivery(
     long Id, string MessageId, Guid SubscriptionId, string Event, string Record, string Status, int Attempts,

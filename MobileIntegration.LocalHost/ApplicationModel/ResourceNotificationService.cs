@@ -138,6 +138,11 @@ public partial class ResourceNotificationService(
             var after = change(before);
             after = WithCommands(resource, after with { Version = ++_version });
             var published = new ResourceEvent(resource, id, after);
+            if (_states.TryAdd(id, published))
+            {
+                RegisterInstance(resource, id);
+            }
+
             _states[id] = published;
             _watchers.ForEach(watcher => watcher.Writer.TryWrite(published));
 
@@ -145,6 +150,27 @@ public partial class ResourceNotificationService(
             {
                 logger.LogDebug("Resource {Resource} is {State} (was {Before})", id, after.State?.Text, before.State?.Text);
             }
+        }
+    }
+
+    // Who publishes under an id of its own is an instance from then on; what is said about the resource as a whole is said about all instances.
+    private static void RegisterInstance(IResource resource, string id)
+    {
+        if (string.Equals(id, resource.Name, StringComparison.OrdinalIgnoreCase))
+        {
+            return;
+        }
+
+        var before = resource.Annotations.OfType<ResourceInstancesAnnotation>().LastOrDefault();
+        if (before?.Ids.Contains(id, StringComparer.OrdinalIgnoreCase) == true)
+        {
+            return;
+        }
+
+        resource.Annotations.Add(new ResourceInstancesAnnotation([.. before?.Ids ?? [], id]));
+        if (before is not null)
+        {
+            resource.Annotations.Remove(before);
         }
     }
 
