@@ -17,13 +17,17 @@ public sealed class BackOffice : IAsyncLifetime
 
     internal TestService<HomeComposer> Frontend { get; private set; } = null!;
 
+    /// <summary>Connection string of the database of the other three.</summary>
+    internal string BackendDatabase { get; private set; } = null!;
+
     /// <summary>Connection string of the warehouse system's own database.</summary>
     internal string WmsDatabase { get; private set; } = null!;
 
     public async Task InitializeAsync()
     {
         WmsDatabase = await TestPostgres.CreateDatabaseAsync();
-        Backends = new(("ConnectionStrings:backenddb", await TestPostgres.CreateDatabaseAsync()), ("ConnectionStrings:wmsdb", WmsDatabase));
+        BackendDatabase = await TestPostgres.CreateDatabaseAsync();
+        Backends = new(("ConnectionStrings:backenddb", BackendDatabase), ("ConnectionStrings:wmsdb", WmsDatabase));
         Integration = new(
             ("ConnectionStrings:wmsdb", WmsDatabase),
             TestServices.At("crm", Backends.Address), TestServices.At("erp", Backends.Address), TestServices.At("pim", Backends.Address),

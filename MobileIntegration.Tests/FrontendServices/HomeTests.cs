@@ -73,7 +73,7 @@ public sealed class HomeTests(BackOffice office)
     {
         await PageAsync("C-000001");
         var calls = new ConcurrentBag<Activity>();
-        using var trace = new Activity("test").Start();
+        using var trace = new Activity("test") { ActivityTraceFlags = ActivityTraceFlags.Recorded }.Start();
         using var listener = new ActivityListener
         {
             ShouldListenTo = source => source.Name is "System.Net.Http",
