@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using BackendSystems.Faults;
 using BackendSystems.Webhooks;
@@ -84,7 +83,7 @@ public static class CrmEndpoints
 
     private static Task<Results<Ok<Customer>, ValidationProblem, ProblemHttpResult>> PatchAsync(
         string id, JsonObject patch, HttpContext http, CrmStore store, TimeProvider time, CancellationToken ct) =>
-        WriteAsync(id, http, store, time, (current, errors) => Patch(current, patch, errors), ct);
+        WriteAsync(id, http, store, time, (current, errors) => CustomerPatch.Apply(current, patch, errors), ct);
 
     private static async Task<Results<Ok<Customer>, ValidationProblem, ProblemHttpResult>> WriteAsync(
         string id, HttpContext http, CrmStore store, TimeProvider time,
@@ -139,47 +138,6 @@ public static class CrmEndpoints
 
         http.Response.GetTypedHeaders().ETag = Tag(customer);
         return TypedResults.Ok(customer);
-    }
-
-    /// <summary>Applies a JSON merge patch (RFC 7396).</summary>
-    private static CustomerFields? Patch(CustomerFields current, JsonObject patch, Dictionary<string, string[]> errors)
-    {
-        var target = JsonSerializer.SerializeToNode(current, JsonSerializerOptions.Web)!.AsObject();
-        foreach (var (name, _) in patch.Where(member => !target.ContainsKey(member.Key)))
-        {
-            errors[name] = [$"{name} cannot be changed here. Valid: {string.Join(", ", target.Select(member => member.Key))}."];
-        }
-
-        try
-        {
-            return Merge(target, patch).Deserialize<CustomerFields>(JsonSerializerOptions.Web);
-        }
-        catch (JsonException exception)
-        {
-            errors[(exception.Path ?? "$").Replace("$.", "")] = ["The value has the wrong type: compare the member with a customer you read."];
-            return null;
-        }
-    }
-
-    private static JsonObject Merge(JsonObject target, JsonObject patch)
-    {
-        foreach (var (name, value) in patch)
-        {
-            if (value is JsonObject inner)
-            {
-                target[name] = Merge(target[name] is JsonObject existing ? existing.DeepClone().AsObject() : [], inner);
-            }
-            else if (value is null)
-            {
-                target.Remove(name);
-            }
-            else
-            {
-                target[name] = value.DeepClone();
-            }
-        }
-
-        return target;
     }
 
     private static StringValues Links(HttpRequest request, int page, int last)

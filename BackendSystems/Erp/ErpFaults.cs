@@ -23,7 +23,8 @@ internal sealed class ErpFaults(ILogger<ErpFaults> log) : IFaultExceptionTransfo
         {
             case FaultException fault:
                 return fault;
-            case InvalidOperationException { InnerException: FormatException or OverflowException or XmlException or InvalidOperationException } or FormatException or XmlException:
+            case FormatException or XmlException:
+            case InvalidOperationException { InnerException: FormatException or OverflowException or XmlException or InvalidOperationException }:
                 return Fault("Client", $"A value cannot be read: {(cause.InnerException ?? cause).Message} Compare the message with the WSDL.");
             default:
                 log.LogError(cause, "A SOAP call failed");

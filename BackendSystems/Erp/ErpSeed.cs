@@ -27,7 +27,8 @@ internal sealed class ErpSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
         {
             foreach (var customer in customers)
             {
-                await copy.WriteRowAsync(ct, customer.Number, Name(customer), Street(customer), customer.Home.Postcode, customer.Home.City.Name, customer.Home.City.Country);
+                var home = customer.Home;
+                await copy.WriteRowAsync(ct, customer.Number, Name(customer), Street(customer), home.Postcode, home.City.Name, home.City.Country);
             }
 
             await copy.CompleteAsync(ct);

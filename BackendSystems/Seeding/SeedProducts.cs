@@ -3,7 +3,8 @@ using Bogus;
 
 namespace BackendSystems.Seeding;
 
-internal sealed record SeedCategory(string Code, string Department, string Name, string NameDe, string Noun, string NounDe, int From, int To, int SortOrder);
+internal sealed record SeedCategory(
+    string Code, string Department, string Name, string NameDe, string Noun, string NounDe, int From, int To, int SortOrder);
 
 /// <summary>An article as Pim describes it and Erp sells it.</summary>
 internal sealed record SeedProduct(
@@ -33,17 +34,52 @@ internal static class SeedProducts
     private static readonly string[] Uses =
         ["for every day", "for the weekend", "for travelling", "for cold mornings", "for long evenings", "for small homes", "as a gift", "for beginners"];
 
-    public static readonly IReadOnlyList<SeedCategory> Categories = Build(
-    [
-        ("Women", "Dresses|Kleider|dress|Kleid|39|149", "Blouses|Blusen|blouse|Bluse|29|89", "Coats|Mäntel|coat|Mantel|89|299", "Skirts|Röcke|skirt|Rock|29|99", "Handbags|Handtaschen|handbag|Handtasche|49|249"),
-        ("Men", "Shirts|Hemden|shirt|Hemd|29|99", "Trousers|Hosen|trousers|Hose|39|129", "Suits|Anzüge|suit|Anzug|149|499", "Belts|Gürtel|belt|Gürtel|19|69", "Watches|Uhren|watch|Uhr|59|399"),
-        ("Kids", "T-Shirts|T-Shirts|t-shirt|T-Shirt|9|29", "Jackets|Jacken|jacket|Jacke|29|99", "Toys|Spielzeug|toy|Spielzeug|9|79", "School|Schule|school bag|Schultasche|29|149", "Baby|Baby|romper|Strampler|12|39"),
-        ("Sports", "Running|Laufen|running shoe|Laufschuh|59|179", "Yoga|Yoga|yoga mat|Yogamatte|19|79", "Football|Fußball|football|Fußball|15|89", "Swimming|Schwimmen|swimsuit|Badeanzug|19|69", "Cycling|Radfahren|cycling jersey|Radtrikot|39|129"),
-        ("Outdoor", "Tents|Zelte|tent|Zelt|99|499", "Backpacks|Rucksäcke|backpack|Rucksack|49|199", "Hiking|Wandern|hiking boot|Wanderstiefel|89|249", "Camping|Camping|camping stove|Campingkocher|29|129", "Rainwear|Regenkleidung|rain jacket|Regenjacke|59|199"),
-        ("Home", "Bedding|Bettwäsche|duvet cover|Bettbezug|29|119", "Lighting|Leuchten|lamp|Lampe|25|199", "Kitchen|Küche|pan|Pfanne|19|139", "Furniture|Möbel|chair|Stuhl|79|399", "Bathroom|Bad|towel|Handtuch|9|49"),
-        ("Electronics", "Headphones|Kopfhörer|headphones|Kopfhörer|29|349", "Speakers|Lautsprecher|speaker|Lautsprecher|39|299", "Cameras|Kameras|camera|Kamera|149|899", "Wearables|Wearables|fitness tracker|Fitness-Tracker|49|249", "Chargers|Ladegeräte|charger|Ladegerät|15|69"),
-        ("Beauty", "Skin Care|Hautpflege|face cream|Gesichtscreme|9|59", "Fragrance|Düfte|perfume|Parfum|29|129", "Hair|Haare|shampoo|Shampoo|5|29", "Make-up|Make-up|lipstick|Lippenstift|7|35", "Shaving|Rasur|razor|Rasierer|9|149"),
-    ]);
+    /// <summary>Department, name, name in German, noun, noun in German, lowest and highest price.</summary>
+    private const string CategoryTable = """
+        Women|Dresses|Kleider|dress|Kleid|39|149
+        Women|Blouses|Blusen|blouse|Bluse|29|89
+        Women|Coats|Mäntel|coat|Mantel|89|299
+        Women|Skirts|Röcke|skirt|Rock|29|99
+        Women|Handbags|Handtaschen|handbag|Handtasche|49|249
+        Men|Shirts|Hemden|shirt|Hemd|29|99
+        Men|Trousers|Hosen|trousers|Hose|39|129
+        Men|Suits|Anzüge|suit|Anzug|149|499
+        Men|Belts|Gürtel|belt|Gürtel|19|69
+        Men|Watches|Uhren|watch|Uhr|59|399
+        Kids|T-Shirts|T-Shirts|t-shirt|T-Shirt|9|29
+        Kids|Jackets|Jacken|jacket|Jacke|29|99
+        Kids|Toys|Spielzeug|toy|Spielzeug|9|79
+        Kids|School|Schule|school bag|Schultasche|29|149
+        Kids|Baby|Baby|romper|Strampler|12|39
+        Sports|Running|Laufen|running shoe|Laufschuh|59|179
+        Sports|Yoga|Yoga|yoga mat|Yogamatte|19|79
+        Sports|Football|Fußball|football|Fußball|15|89
+        Sports|Swimming|Schwimmen|swimsuit|Badeanzug|19|69
+        Sports|Cycling|Radfahren|cycling jersey|Radtrikot|39|129
+        Outdoor|Tents|Zelte|tent|Zelt|99|499
+        Outdoor|Backpacks|Rucksäcke|backpack|Rucksack|49|199
+        Outdoor|Hiking|Wandern|hiking boot|Wanderstiefel|89|249
+        Outdoor|Camping|Camping|camping stove|Campingkocher|29|129
+        Outdoor|Rainwear|Regenkleidung|rain jacket|Regenjacke|59|199
+        Home|Bedding|Bettwäsche|duvet cover|Bettbezug|29|119
+        Home|Lighting|Leuchten|lamp|Lampe|25|199
+        Home|Kitchen|Küche|pan|Pfanne|19|139
+        Home|Furniture|Möbel|chair|Stuhl|79|399
+        Home|Bathroom|Bad|towel|Handtuch|9|49
+        Electronics|Headphones|Kopfhörer|headphones|Kopfhörer|29|349
+        Electronics|Speakers|Lautsprecher|speaker|Lautsprecher|39|299
+        Electronics|Cameras|Kameras|camera|Kamera|149|899
+        Electronics|Wearables|Wearables|fitness tracker|Fitness-Tracker|49|249
+        Electronics|Chargers|Ladegeräte|charger|Ladegerät|15|69
+        Beauty|Skin Care|Hautpflege|face cream|Gesichtscreme|9|59
+        Beauty|Fragrance|Düfte|perfume|Parfum|29|129
+        Beauty|Hair|Haare|shampoo|Shampoo|5|29
+        Beauty|Make-up|Make-up|lipstick|Lippenstift|7|35
+        Beauty|Shaving|Rasur|razor|Rasierer|9|149
+        """;
+
+    public static readonly IReadOnlyList<SeedCategory> Categories =
+        [.. CategoryTable.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select((line, index) => Category(line.Split('|'), index + 1))];
 
     public static IEnumerable<SeedProduct> Generate()
     {
@@ -87,20 +123,7 @@ internal static class SeedProducts
         return twelve + ((10 - (sum % 10)) % 10).ToString(CultureInfo.InvariantCulture);
     }
 
-    private static List<SeedCategory> Build((string Department, string A, string B, string C, string D, string E)[] departments)
-    {
-        var categories = new List<SeedCategory>();
-        foreach (var department in departments)
-        {
-            foreach (var line in new[] { department.A, department.B, department.C, department.D, department.E })
-            {
-                var part = line.Split('|');
-                var number = categories.Count + 1;
-                categories.Add(new(string.Create(CultureInfo.InvariantCulture, $"K{number:00}"), department.Department, part[0], part[1], part[2], part[3],
-                    int.Parse(part[4], CultureInfo.InvariantCulture), int.Parse(part[5], CultureInfo.InvariantCulture), number * 10));
-            }
-        }
-
-        return categories;
-    }
+    private static SeedCategory Category(string[] part, int number) => new(
+        string.Create(CultureInfo.InvariantCulture, $"K{number:00}"), part[0], part[1], part[2], part[3], part[4],
+        int.Parse(part[5], CultureInfo.InvariantCulture), int.Parse(part[6], CultureInfo.InvariantCulture), number * 10);
 }

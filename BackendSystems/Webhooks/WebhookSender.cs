@@ -28,7 +28,8 @@ internal sealed class WebhookSender(
         var forgetAt = time.GetUtcNow();
         while (!stoppingToken.IsCancellationRequested)
         {
-            _retryAt = DateTimeOffset.MaxValue;
+            // A wait may end a moment early: what is not yet due must still be waited for.
+            _retryAt = time.GetUtcNow() >= _retryAt ? DateTimeOffset.MaxValue : _retryAt;
             try
             {
                 if (time.GetUtcNow() >= forgetAt)

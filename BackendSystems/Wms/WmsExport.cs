@@ -45,7 +45,7 @@ internal sealed class WmsExport(
         {
         }
 
-        if (options.Value.DropFolder is { } folder)
+        if (options.Value.DropFolder is { Length: > 0 } folder)
         {
             Directory.CreateDirectory(folder);
             while (await store.DropAsync((file, movements, token) => WriteAsync(folder, file, movements, token), ct))

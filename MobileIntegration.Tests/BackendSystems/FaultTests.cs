@@ -97,6 +97,21 @@ public sealed class FaultTests(BackOffice office) : IAsyncLifetime
         Assert.Equal("C-000123", JsonSerializer.Deserialize<JsonElement>(body).GetProperty("id").GetString());
     }
 
+    [Fact]
+    public async Task Soap_and_odata_answers_drip_too_and_stay_whole()
+    {
+        await SetAsync("erp", new { dripBytesPerSecond = 50_000 });
+        var message = """
+            <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>
+            <GetOrder xmlns="http://erp.example.com/orders/v1"><orderNo>4500001234</orderNo></GetOrder></s:Body></s:Envelope>
+            """;
+        using var order = await office.Http.PostAsync("/erp/orders.svc", new StringContent(message, Encoding.UTF8, "text/xml"));
+        Assert.EndsWith("Envelope>", await order.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        await SetAsync("pim", new { dripBytesPerSecond = 50_000 });
+        Assert.Equal(10, (await office.GetAsync("/pim/odata/Products?$top=10")).GetProperty("value").GetArrayLength());
+    }
+
     [Theory]
     [InlineData("""{"latencyMs":-1}""", "latencyMs")]
     [InlineData("""{"jitterMs":60001}""", "jitterMs")]

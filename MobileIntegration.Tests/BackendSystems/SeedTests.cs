@@ -62,9 +62,10 @@ public sealed class SeedTests
             using var process = StartProcess(databases);
             try
             {
-                await Eventually.TrueAsync(async () => await BackOffice.ScalarAsync<bool>(databases.Wms,
-                    $"select exists(select from pg_stat_activity where datname = '{connection.Database}' and query ilike 'copy erp.order_lines%' and wait_event_type = 'Lock')"),
-                    Patience);
+                await Eventually.TrueAsync(async () => await BackOffice.ScalarAsync<bool>(databases.Wms, $"""
+                    select exists(select from pg_stat_activity
+                        where datname = '{connection.Database}' and query ilike 'copy erp.order_lines%' and wait_event_type = 'Lock')
+                    """), Patience);
             }
             finally
             {
