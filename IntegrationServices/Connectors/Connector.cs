@@ -31,8 +31,6 @@ internal static class ConnectorExtensions
         if (builder.Properties.TryAdd(nameof(BackendExceptionHandler), true))
         {
             builder.Services.AddExceptionHandler<BackendExceptionHandler>();
-            builder.Services.Configure<Microsoft.AspNetCore.Builder.ExceptionHandlerOptions>(options =>
-                options.SuppressDiagnosticsCallback = context => context.Exception is BackendException or BadHttpRequestException);
         }
         return connectorOptions;
     }
