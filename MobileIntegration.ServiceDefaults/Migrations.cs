@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Data.Common;
 using System.Diagnostics;
 using System.Reflection;
@@ -8,15 +9,13 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace MobileIntegration.ServiceDefaults;
 
 public static class MigrationExtensions
 {
-    /// <summary>How long a start waits for a database that is not up yet.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     /// <summary>
     /// Runs the SQL files <c>Migrations/NNN_*.sql</c> embedded beside <typeparamref name="TMarker"/> (same namespace) before the service
     /// listens: in the order of their names, each once and in a transaction, with <paramref name="schema"/> created first and the default
@@ -27,13 +26,15 @@ public static class MigrationExtensions
     public static void AddMigrations<TMarker>(this IHostApplicationBuilder builder, string connectionName, string schema)
     {
         ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.AddOptions<MigrationOptions>().BindConfiguration("Migrations").ValidateDataAnnotations().ValidateOnStart();
         builder.Services.AddSingleton(new Migration(connectionName, schema, typeof(TMarker).Assembly, $"{typeof(TMarker).Namespace}.Migrations."));
     }
 
-    /// <exception cref="StartException">A database cannot be reached within 30 s, or a script failed or was changed.</exception>
+    /// <exception cref="StartException">A database cannot be opened in time, or a script failed or was changed.</exception>
     internal static async Task MigrateAsync(this WebApplication app, CancellationToken ct)
     {
         var logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("MobileIntegration.ServiceDefaults.Migrations");
+        var patience = TimeSpan.FromSeconds(app.Services.GetRequiredService<IOptions<MigrationOptions>>().Value.WaitSeconds);
         foreach (var migration in app.Services.GetServices<Migration>())
         {
             var text = app.Configuration.GetConnectionString(migration.ConnectionName);
@@ -44,7 +45,7 @@ public static class MigrationExtensions
             }
             // One physical connection, so that the lock lasts as long as the upgrade and not longer.
             var settings = new NpgsqlConnectionStringBuilder(text) { Pooling = false, CommandTimeout = 300 };
-            await using var connection = await OpenAsync(migration.ConnectionName, settings, ct);
+            await using var connection = await OpenAsync(migration.ConnectionName, settings, patience, ct);
             await RunAsync(connection, "select pg_advisory_lock(hashtextextended($1, 0))", $"migrations:{migration.Schema}", ct);
             await RunAsync(connection, $"create schema if not exists \"{migration.Schema}\"", null, ct);
             settings.SearchPath = migration.Schema;
@@ -82,7 +83,7 @@ public static class MigrationExtensions
         }
     }
 
-    private static async Task<NpgsqlConnection> OpenAsync(string name, NpgsqlConnectionStringBuilder settings, CancellationToken ct)
+    private static async Task<NpgsqlConnection> OpenAsync(string name, NpgsqlConnectionStringBuilder settings, TimeSpan patience, CancellationToken ct)
     {
         var started = Stopwatch.GetTimestamp();
         while (true)
@@ -97,7 +98,7 @@ public static class MigrationExtensions
             {
                 await connection.DisposeAsync();
                 var waiting = exception is not PostgresException { SqlState: "28P01" or "28000" };
-                if (!waiting || Stopwatch.GetElapsedTime(started) > Patience)
+                if (!waiting || Stopwatch.GetElapsedTime(started) > patience)
                 {
                     throw new StartException(
                         $"The database '{settings.Database}' of the connection string '{name}' at {settings.Host}:{settings.Port} cannot be opened: "
@@ -118,6 +119,14 @@ public static class MigrationExtensions
         }
         await command.ExecuteNonQueryAsync(ct);
     }
+}
+
+/// <summary>How migrations run; configuration section <c>Migrations</c>.</summary>
+public sealed class MigrationOptions
+{
+    /// <summary>Seconds that a start waits for a database that is not up yet; 0 to 600, 30 unless set.</summary>
+    [Range(0, 600, ErrorMessage = "Migrations:WaitSeconds must be from 0 to 600.")]
+    public int WaitSeconds { get; set; } = 30;
 }
 
 internal sealed record Migration(string ConnectionName, string Schema, Assembly Assembly, string Prefix);

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -22,10 +21,7 @@ internal static class Problems
         var services = builder.Services;
         services.AddSingleton<IProblemDetailsWriter, ProblemWriter>();
         services.AddProblemDetails();
-        services.AddExceptionHandler<ProblemExceptionHandler>();
-        // A handled exception is not logged by default, and in Development every exception is handled below.
-        services.Configure<ExceptionHandlerOptions>(options =>
-            options.SuppressDiagnosticsCallback = context => context.Exception is BadHttpRequestException);
+        services.AddExceptionHandler<UnreadableRequestHandler>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.ConfigureHttpJsonOptions(options =>
             options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false)));
@@ -43,8 +39,11 @@ internal static class Problems
     }
 }
 
-/// <summary>Writes every problem, whatever the request accepts: an error in an unexpected format is better than an empty one.</summary>
-internal sealed class ProblemWriter(IOptions<JsonOptions> json) : IProblemDetailsWriter
+/// <summary>
+/// Writes every problem, whatever the request accepts: an error in an unexpected format is better than an empty one.
+/// An unexpected exception tells of itself in Development only.
+/// </summary>
+internal sealed class ProblemWriter(IOptions<JsonOptions> json, IHostEnvironment environment) : IProblemDetailsWriter
 {
     public bool CanWrite(ProblemDetailsContext context) => true;
 
@@ -54,6 +53,11 @@ internal sealed class ProblemWriter(IOptions<JsonOptions> json) : IProblemDetail
         var problem = context.ProblemDetails;
         problem.Status ??= http.Response.StatusCode;
         problem.Title ??= ReasonPhrases.GetReasonPhrase(problem.Status.Value);
+        if (environment.IsDevelopment() && context.Exception is { } exception && problem.Status is StatusCodes.Status500InternalServerError)
+        {
+            problem.Detail ??= exception.Message;
+            problem.Extensions["exception"] = exception.ToString();
+        }
         problem.Detail ??= Describe(problem.Status.Value, http);
         problem.Extensions["traceId"] = Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier;
         http.Response.StatusCode = problem.Status.Value;
@@ -78,30 +82,21 @@ internal sealed class ProblemWriter(IOptions<JsonOptions> json) : IProblemDetail
     };
 }
 
-/// <summary>Requests that could not be read are the caller's fault and say why; anything else is ours and says nothing outside Development.</summary>
-internal sealed class ProblemExceptionHandler(IProblemDetailsService problems, IHostEnvironment environment) : IExceptionHandler
+/// <summary>Requests that could not be read are the caller's fault, and are told why.</summary>
+internal sealed class UnreadableRequestHandler(IProblemDetailsService problems) : IExceptionHandler
 {
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
-        ProblemDetails problem;
-        if (exception is BadHttpRequestException unreadable)
-        {
-            problem = new() { Status = unreadable.StatusCode };
-            if (unreadable.StatusCode is not StatusCodes.Status413PayloadTooLarge)
-            {
-                problem.Detail = exception.InnerException is JsonException syntax ? $"{exception.Message} {syntax.Message}" : exception.Message;
-            }
-        }
-        else if (environment.IsDevelopment())
-        {
-            problem = new() { Status = StatusCodes.Status500InternalServerError, Detail = exception.Message };
-            problem.Extensions["exception"] = exception.ToString();
-        }
-        else
+        if (exception is not BadHttpRequestException unreadable)
         {
             return false;
         }
-        httpContext.Response.StatusCode = problem.Status.Value;
+        var problem = new ProblemDetails { Status = unreadable.StatusCode };
+        if (unreadable.StatusCode is not StatusCodes.Status413PayloadTooLarge)
+        {
+            problem.Detail = exception.InnerException is JsonException syntax ? $"{exception.Message} {syntax.Message}" : exception.Message;
+        }
+        httpContext.Response.StatusCode = unreadable.StatusCode;
         return await problems.TryWriteAsync(new() { HttpContext = httpContext, ProblemDetails = problem, Exception = exception });
     }
 }

@@ -32,6 +32,10 @@ public static class ServiceProcess
         {
             return Explain(string.Join("; ", exception.Failures));
         }
+        catch (AggregateException exception) when (exception.InnerExceptions.All(inner => inner is OptionsValidationException))
+        {
+            return Explain(string.Join("; ", exception.InnerExceptions.SelectMany(inner => ((OptionsValidationException)inner).Failures)));
+        }
         catch (IOException exception) when (exception.InnerException is AddressInUseException)
         {
             return Explain($"{exception.Message} Stop what listens there, or choose another address with ASPNETCORE_URLS.");

@@ -21,9 +21,9 @@ internal sealed class ConnectorOptions
 internal static class ConnectorExtensions
 {
     /// <summary>Validated options under the system's name, and the failure handler that all connectors share.</summary>
-    public static void AddConnectorOptions(this IHostApplicationBuilder builder, string system)
+    public static OptionsBuilder<ConnectorOptions> AddConnectorOptions(this IHostApplicationBuilder builder, string system)
     {
-        builder.Services.AddOptions<ConnectorOptions>(system)
+        var connectorOptions = builder.Services.AddOptions<ConnectorOptions>(system)
             .Configure(options => options.Address = $"http://{system}")
             .BindConfiguration($"Backends:{system}")
             .ValidateDataAnnotations()
@@ -31,9 +31,8 @@ internal static class ConnectorExtensions
         if (builder.Properties.TryAdd(nameof(BackendExceptionHandler), true))
         {
             builder.Services.AddExceptionHandler<BackendExceptionHandler>();
-            builder.Services.Configure<Microsoft.AspNetCore.Builder.ExceptionHandlerOptions>(options =>
-                options.SuppressDiagnosticsCallback = context => context.Exception is BackendException or BadHttpRequestException);
         }
+        return connectorOptions;
     }
 
     public static ConnectorOptions For(this IOptionsMonitor<ConnectorOptions> options, string system) => options.Get(system);

@@ -51,7 +51,9 @@ internal static class SqlConnectorExtensions
     /// <summary>A connector under the key <paramref name="system"/> on the connection string <paramref name="connectionName"/>.</summary>
     public static void AddSqlConnector(this IHostApplicationBuilder builder, string system, string connectionName)
     {
-        builder.AddConnectorOptions(system);
+        builder.AddConnectorOptions(system).Validate(
+            _ => !string.IsNullOrWhiteSpace(builder.Configuration.GetConnectionString(connectionName)),
+            $"The connection string '{connectionName}' is missing. Set ConnectionStrings__{connectionName} to the database of the {system}.");
         // Another team's database being down does not make this service unhealthy: its other answers still come.
         builder.AddKeyedNpgsqlDataSource(
             connectionName,

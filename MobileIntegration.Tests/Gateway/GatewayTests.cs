@@ -30,7 +30,13 @@ public sealed class GatewayTests : IAsyncLifetime
         var id = Guid.NewGuid();
         var registration = new
         {
-            appId = "com.example.shop", appVersion = "1.0.0", platform = "ios", osVersion = "18.1", model = "iPhone17,1", locale = "de", timeZone = "Europe/Berlin",
+            appId = "com.example.shop",
+            appVersion = "1.0.0",
+            platform = "ios",
+            osVersion = "18.1",
+            model = "iPhone17,1",
+            locale = "de",
+            timeZone = "Europe/Berlin",
             pushAddresses = Array.Empty<object>(),
         };
         Assert.Equal(HttpStatusCode.Created, (await _gateway.Http.PutAsJsonAsync($"/devices/{id}", registration)).StatusCode);

@@ -1,4 +1,6 @@
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace MobileIntegration.Tests.IntegrationServices;
 
@@ -71,6 +73,17 @@ public sealed class FailingBackendTests(BackOffice office)
     {
         await office.WithFaultAsync(system, new { dripBytesPerSecond = 5 }, () => FailsAsync(system, 504));
         await RecoversAsync(system);
+    }
+
+    [Fact]
+    public async Task In_development_a_failing_system_is_told_as_in_production()
+    {
+        // Port 9 of this machine answers nobody.
+        await using var service = new TestService<global::IntegrationServices.Customers.Crm>(
+            ("environment", "Development"), ("Run", "customers"), TestServices.At("crm", new("http://127.0.0.1:9")));
+        Assert.True(service.Services.GetRequiredService<IHostEnvironment>().IsDevelopment());
+        var problem = await (await service.Http.GetAsync(Paths["crm"])).ProblemAsync(503);
+        Assert.Equal("crm", problem.GetProperty("system").GetString());
     }
 
     private async Task FailsAsync(string system, int status)

@@ -89,6 +89,17 @@ public sealed class ProblemTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task In_development_an_unexpected_failure_tells_all()
+    {
+        var (app, http) = await TestServices.StartAsync(
+            _ => { }, app => app.MapGet("/broken", string () => throw new InvalidOperationException("the secret of the house")), "--environment=Development");
+        await using var _ = app;
+        var problem = await (await http.GetAsync("/broken")).ProblemAsync(500);
+        Assert.Equal("the secret of the house", problem.GetProperty("detail").GetString());
+        Assert.Contains(nameof(ProblemTests), problem.GetProperty("exception").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_request_that_takes_too_long_is_answered_with_504() => await (await _http.GetAsync("/slow")).ProblemAsync(504);
 
     [Fact]

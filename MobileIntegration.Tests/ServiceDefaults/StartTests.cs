@@ -20,8 +20,25 @@ public sealed class StartTests
     [Fact]
     public async Task A_setting_out_of_range_is_named()
     {
-        var error = await FailsAsync(null, "IntegrationServices", ("Backends__crm__TimeoutSeconds", "3600"));
+        var error = await FailsAsync(null, "IntegrationServices", ("Run", "customers"), ("Backends__crm__TimeoutSeconds", "3600"));
         Assert.Contains("TimeoutSeconds must be from 0.05 to 60", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Several_wrong_settings_are_named_on_one_line()
+    {
+        var error = await FailsAsync(null, "IntegrationServices", ("Run", "inventory,customers"), ("Backends__crm__Address", "crm"));
+        Assert.Contains("The connection string 'wmsdb' is missing", error, StringComparison.Ordinal);
+        Assert.Contains("Address must be an absolute", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_database_that_is_away_is_waited_for_and_then_named()
+    {
+        var error = await FailsAsync(
+            null, "MobileServices", ("Migrations__WaitSeconds", "1"), ("ConnectionStrings__mobiledb", "Host=127.0.0.1;Port=9;Database=mobile;Username=u;Password=hunter2"));
+        Assert.StartsWith("error: The database 'mobile' of the connection string 'mobiledb' at 127.0.0.1:9 cannot be opened", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("hunter2", error, StringComparison.Ordinal);
     }
 
     [Fact]
