@@ -17,14 +17,13 @@ Group<Projects.BackendSystems>("backends", ["crm", "erp", "pim", "wms"], [postgr
 
 Group<Projects.IntegrationServices>("integration", ["customers", "products", "orders", "inventory"], [wmsdb]);
 Group<Projects.MobileServices>("mobile", ["devices"], [postgres.AddDatabase("mobiledb")]);
-Group<Projects.FrontendServices>("frontend", ["home"], []);
+Group<Projects.FrontendServices>("frontend", ["home"], [], frontend => frontend.WithReference(redis).WaitFor(redis));
 
 var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName: null)
     .WithHttpEndpoint()
-    .WithHttpEndpoint(name: "management", env: "Management__Port")
     .WithExternalHttpEndpoints()
+    .WithHttpEndpoint(name: "management", env: "Management__Port")
     .WithHttpHealthCheck("/health", endpointName: "management")
-    .WithReference(redis).WaitFor(redis)
     .WithReplicas(2)
     .WithUrlForEndpoint("http", url => url.DisplayText = "Mobile API");
 services.Add(gateway);

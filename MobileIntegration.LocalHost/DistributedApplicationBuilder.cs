@@ -5,6 +5,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MobileIntegration.LocalHost.ApplicationModel;
 using MobileIntegration.LocalHost.Eventing;
+using MobileIntegration.LocalHost.Lifecycle;
 using MobileIntegration.LocalHost.Running;
 
 namespace MobileIntegration.LocalHost;
@@ -19,6 +20,7 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
     private readonly DistributedApplicationEventing _eventing = new();
     private readonly ResourceCollection _resources = [];
     private readonly BuilderHook? _hook = BuilderHook.Current.Value;
+    private readonly bool _enableResourceLogging;
     private bool _built;
 
     public DistributedApplicationBuilder(string[] args)
@@ -29,12 +31,13 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
     public DistributedApplicationBuilder(DistributedApplicationOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var settings = new HostApplicationBuilderSettings { Args = options.Args };
+        var settings = new HostApplicationBuilderSettings { Args = RunningSettings.WithoutSwitches(options.Args) };
         _hook?.OnBuilderCreating?.Invoke(options, settings);
         AppHostAssembly = options.AssemblyName is { } name ? Assembly.Load(name) : Assembly.GetEntryAssembly();
         AppHostDirectory = Path.GetFullPath(options.ProjectDirectory ?? DirectoryOf(AppHostAssembly) ?? Directory.GetCurrentDirectory());
         settings.ContentRootPath ??= AppHostDirectory;
         settings.ApplicationName ??= AppHostAssembly?.GetName().Name;
+        _enableResourceLogging = options.EnableResourceLogging;
         _host = new HostApplicationBuilder(settings);
         ExecutionContext = new(_executionOptions);
         UserSecrets = new(options.UserSecretsPath ?? UserSecrets.PathOf(AppHostAssembly));
@@ -92,6 +95,7 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
         _executionOptions.Services = application.Services;
         _eventing.OnUnobservedFailure = (type, fault) => logger.LogError(fault, "A handler of {Event} failed", type.Name);
         UserSecrets.UseLogger(logger);
+        ForwardResourceLogs(application.Services);
         _hook?.OnBuilt?.Invoke(application);
         return application;
     }
@@ -118,7 +122,26 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
             source is Microsoft.Extensions.Configuration.EnvironmentVariables.EnvironmentVariablesConfigurationSource { Prefix: null or "" });
         var secrets = new Microsoft.Extensions.Configuration.Json.JsonConfigurationSource { Path = path, Optional = true };
         secrets.ResolveFileProvider();
-        sources.Insert(environment < 0 ? sources.Count : environment, secrets);
+        try
+        {
+            sources.Insert(environment < 0 ? sources.Count : environment, secrets);
+        }
+        catch (InvalidDataException damaged)
+        {
+            throw new DistributedApplicationException($"The user secrets in {path} are not valid JSON: correct or delete the file.", damaged);
+        }
+    }
+
+    private void ForwardResourceLogs(IServiceProvider services)
+    {
+        if (!_enableResourceLogging)
+        {
+            return;
+        }
+
+        var loggers = services.GetRequiredService<ILoggerFactory>();
+        services.GetRequiredService<ResourceLoggerService>().LineAdded += (id, line) => loggers.CreateLogger($"{Environment.ApplicationName}.Resources.{id}")
+            .Log(line.IsErrorMessage ? LogLevel.Error : LogLevel.Information, "{LineNumber}: {Content}", line.LineNumber, line.Content);
     }
 
     private void AddServices(DistributedApplicationOptions options)
@@ -134,6 +157,7 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
             services.GetRequiredService<DistributedApplicationModel>(),
             services));
         Services.AddHealthChecks();
+        Services.AddHostedService<EventingSubscribers>();
         Services.Configure<ResourceNotificationServiceOptions>(wait =>
             wait.DefaultWaitBehavior = options.DisableDashboard ? WaitBehavior.StopOnResourceUnavailable : WaitBehavior.WaitOnResourceUnavailable);
     }

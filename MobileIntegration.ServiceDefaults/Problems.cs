@@ -61,7 +61,7 @@ internal sealed class ProblemWriter(IOptions<JsonOptions> json) : IProblemDetail
             problem, problem.GetType(), json.Value.SerializerOptions, "application/problem+json", http.RequestAborted));
     }
 
-    private static string? Describe(int status, HttpContext http) => status switch
+    private static string Describe(int status, HttpContext http) => status switch
     {
         StatusCodes.Status401Unauthorized => "The request carries no valid credentials. Send an access token.",
         StatusCodes.Status403Forbidden => "The credentials do not allow this.",
@@ -74,7 +74,7 @@ internal sealed class ProblemWriter(IOptions<JsonOptions> json) : IProblemDetail
         StatusCodes.Status502BadGateway => "A service behind this one could not be reached or answered nonsense. Try again later.",
         StatusCodes.Status503ServiceUnavailable => "The service cannot answer now. Try again later.",
         StatusCodes.Status504GatewayTimeout => "The answer took too long. Try again later.",
-        _ => null,
+        _ => $"The request cannot be answered ({status} {ReasonPhrases.GetReasonPhrase(status)}).",
     };
 }
 

@@ -11,6 +11,11 @@ public static class HomeSetup
         builder.Services.AddHttpClient<OrdersClient>(http => http.BaseAddress = new("http://orders"));
         builder.Services.AddHttpClient<ProductsClient>(http => http.BaseAddress = new("http://products"));
         builder.Services.AddHttpClient<InventoryClient>(http => http.BaseAddress = new("http://inventory"));
+        if (builder.Configuration.GetConnectionString("redis") is not null)
+        {
+            // Shared by replicas and kept over restarts; the page does without when Redis is away, so it says nothing about health.
+            builder.AddRedisDistributedCache("redis", settings => settings.DisableHealthChecks = true);
+        }
         builder.Services.AddHybridCache();
         builder.Services.AddTransient<HomeComposer>();
     }

@@ -10,11 +10,11 @@ namespace IntegrationServices.Connectors;
 internal sealed class ConnectorOptions
 {
     /// <summary>Where it is, a service-discovery name by default. Not used for a system that is reached by a connection string.</summary>
-    [Required, Url(ErrorMessage = "Backends:{system}:Address must be an absolute http(s) address.")]
+    [Required, Url(ErrorMessage = "Backends:*:Address must be an absolute http(s) address.")]
     public string Address { get; set; } = "";
 
     /// <summary>The longest that one call may take, retries and the reading of the answer included; 0.05 to 60 s, 5 unless set.</summary>
-    [Range(0.05, 60, ErrorMessage = "Backends:{system}:TimeoutSeconds must be from 0.05 to 60.")]
+    [Range(0.05, 60, ErrorMessage = "Backends:*:TimeoutSeconds must be from 0.05 to 60.")]
     public double TimeoutSeconds { get; set; } = 5;
 }
 

@@ -15,7 +15,8 @@ internal sealed class Wms([FromKeyedServices(Wms.Name)] SqlConnector connector)
         connector.QueryAsync(StoresSql + LevelsSql, new { articles = productIds.ToArray() }, async results =>
         {
             var stores = (await results.ReadAsync<WhsRow>()).Select(Map).ToList();
-            var levels = (await results.ReadAsync<ArtBalRow>()).Select(Map).ToList();
+            var open = stores.Select(store => store.Id).ToHashSet();
+            var levels = (await results.ReadAsync<ArtBalRow>()).Select(Map).Where(level => open.Contains(level.StoreId)).ToList();
             return new Stock(stores, levels);
         }, ct);
 
@@ -30,11 +31,10 @@ internal sealed class Wms([FromKeyedServices(Wms.Name)] SqlConnector connector)
 
     private const string LevelsSql =
         """
-        select b.whs_cd, b.art_no, b.qty_oh, b.qty_rsv, b.st_cd
-        from wms.art_bal b
-        join wms.whs w on w.whs_cd = b.whs_cd
-        where b.art_no = any(@articles) and w.act = 'Y'
-        order by b.art_no, b.whs_cd;
+        select whs_cd, art_no, qty_oh, qty_rsv, st_cd
+        from wms.art_bal
+        where art_no = any(@articles)
+        order by art_no, whs_cd;
 
         """;
 

@@ -122,6 +122,10 @@ public class ResourceUrlsCallbackContext(DistributedApplicationExecutionContext 
     /// <summary>An endpoint of the resource; null when it has none of that name.</summary>
     public EndpointReference? GetEndpoint(string name) =>
         Resource is IResourceWithEndpoints owner && new EndpointReference(owner, name) is { Exists: true } endpoint ? endpoint : null;
+
+    /// <summary>An endpoint as it is reached from a network; here all networks are the local one.</summary>
+    public EndpointReference? GetEndpoint(string name, NetworkIdentifier contextNetworkId) =>
+        Resource is IResourceWithEndpoints owner && new EndpointReference(owner, name, contextNetworkId) is { Exists: true } endpoint ? endpoint : null;
 }
 
 /// <summary>A URL that is shown for a resource; a relative one starts at its endpoint.</summary>

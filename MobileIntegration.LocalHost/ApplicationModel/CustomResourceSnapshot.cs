@@ -128,7 +128,7 @@ public sealed record HealthReportSnapshot(string Name, HealthStatus? Status, str
 }
 
 /// <summary>A command as it can be used at one moment.</summary>
-public sealed record ResourceCommandSnapshot(string Name, ResourceCommandState State, string DisplayName, string? DisplayDescription, object? Parameter, string? ConfirmationMessage, string? IconName, IconVariant? IconVariant, bool IsHighlighted)
+public sealed record ResourceCommandSnapshot(string Name, ResourceCommandState State, string DisplayName, string? DisplayDescription, [property: Obsolete("Commands have arguments instead.")] object? Parameter, string? ConfirmationMessage, string? IconName, IconVariant? IconVariant, bool IsHighlighted)
 {
     public IReadOnlyList<InteractionInput> Arguments { get; init; } = [];
 

@@ -186,3 +186,6 @@ public sealed class EndpointReferenceAnnotation(IResourceWithEndpoints resource)
 
     public ISet<string> EndpointNames { get; } = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
 }
+
+/// <summary>An endpoint that a value of the resource needs.</summary>
+internal sealed record UsedEndpointAnnotation(EndpointReference Endpoint) : IResourceAnnotation;

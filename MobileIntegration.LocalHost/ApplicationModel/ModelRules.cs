@@ -74,16 +74,14 @@ internal static class ModelRules
 
     private static void CheckReferences(IResource resource)
     {
-        foreach (var reference in resource.Annotations.OfType<EndpointReferenceAnnotation>())
+        var named = resource.Annotations.OfType<EndpointReferenceAnnotation>()
+            .SelectMany(reference => reference.EndpointNames.Select(name => reference.Resource.GetEndpoint(name)));
+        foreach (var endpoint in named.Concat(resource.Annotations.OfType<UsedEndpointAnnotation>().Select(used => used.Endpoint)))
         {
-            foreach (var name in reference.EndpointNames)
+            if (!endpoint.Exists)
             {
-                var endpoint = reference.Resource.GetEndpoint(name);
-                if (!endpoint.Exists)
-                {
-                    throw new DistributedApplicationException(
-                        $"'{resource.Name}' refers to endpoint '{name}' of '{reference.Resource.Name}', which has no such endpoint. {endpoint.KnownEndpoints()}");
-                }
+                throw new DistributedApplicationException(
+                    $"'{resource.Name}' refers to endpoint '{endpoint.EndpointName}' of '{endpoint.Resource.Name}', which has no such endpoint. {endpoint.KnownEndpoints()}");
             }
         }
     }

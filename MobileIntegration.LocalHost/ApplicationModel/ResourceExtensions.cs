@@ -55,8 +55,16 @@ public static class ResourceExtensions
     /// <summary>An endpoint by its name, which need not exist yet.</summary>
     public static EndpointReference GetEndpoint(this IResourceWithEndpoints resource, string endpointName) => new(resource, endpointName);
 
+    /// <summary>An endpoint as it is reached from a network; here all networks are the local one.</summary>
+    public static EndpointReference GetEndpoint(this IResourceWithEndpoints resource, string endpointName, NetworkIdentifier contextNetworkId) =>
+        new(resource, endpointName, contextNetworkId);
+
     public static IEnumerable<EndpointReference> GetEndpoints(this IResourceWithEndpoints resource) =>
         [.. resource.Annotations.OfType<EndpointAnnotation>().Select(endpoint => new EndpointReference(resource, endpoint))];
+
+    /// <summary>The endpoints as they are reached from a network; here all networks are the local one.</summary>
+    public static IEnumerable<EndpointReference> GetEndpoints(this IResourceWithEndpoints resource, NetworkIdentifier contextNetworkId) =>
+        [.. resource.Annotations.OfType<EndpointAnnotation>().Select(endpoint => new EndpointReference(resource, endpoint, contextNetworkId))];
 
     public static int GetReplicaCount(this IResource resource) =>
         resource.Annotations.OfType<ReplicaAnnotation>().LastOrDefault()?.Replicas ?? 1;
@@ -72,26 +80,27 @@ public static class ResourceExtensions
     }
 
     /// <summary>The resources that a value is made from, in the order met.</summary>
-    internal static IEnumerable<IResource> ReferencedResources(this IValueWithReferences value)
+    internal static IEnumerable<IResource> ReferencedResources(this IValueWithReferences value) => value.AllReferences().OfType<IResource>();
+
+    /// <summary>Everything a value is made from, itself included, in the order met.</summary>
+    internal static IReadOnlyList<object> AllReferences(this IValueWithReferences value)
     {
         HashSet<object> seen = new(ReferenceEqualityComparer.Instance);
-        return Visit(value);
+        List<object> met = [];
+        Visit(value);
+        return met;
 
-        IEnumerable<IResource> Visit(object item)
+        void Visit(object item)
         {
             if (!seen.Add(item))
             {
-                yield break;
+                return;
             }
 
-            if (item is IResource resource)
+            met.Add(item);
+            foreach (var inner in (item as IValueWithReferences)?.References ?? [])
             {
-                yield return resource;
-            }
-
-            foreach (var found in (item as IValueWithReferences)?.References.SelectMany(Visit) ?? [])
-            {
-                yield return found;
+                Visit(inner);
             }
         }
     }

@@ -138,6 +138,11 @@ public partial class ResourceNotificationService(
             var after = change(before);
             after = WithCommands(resource, after with { Version = ++_version });
             var published = new ResourceEvent(resource, id, after);
+            if (_states.TryAdd(id, published))
+            {
+                RegisterInstance(resource, id);
+            }
+
             _states[id] = published;
             _watchers.ForEach(watcher => watcher.Writer.TryWrite(published));
 
@@ -145,52 +150,6 @@ public partial class ResourceNotificationService(
             {
                 logger.LogDebug("Resource {Resource} is {State} (was {Before})", id, after.State?.Text, before.State?.Text);
             }
-        }
-    }
-
-    private static CustomResourceSnapshot InitialSnapshot(IResource resource)
-    {
-        var snapshot = resource.Annotations.OfType<ResourceSnapshotAnnotation>().LastOrDefault()?.InitialSnapshot
-            ?? new CustomResourceSnapshot { ResourceType = resource.GetResourceType(), Properties = [] };
-        var icon = resource.Annotations.OfType<ResourceIconAnnotation>().LastOrDefault();
-        var relationships = resource.Annotations.OfType<ResourceRelationshipAnnotation>()
-            .Select(relationship => new RelationshipSnapshot(relationship.Resource.Name, relationship.Type))
-            .Concat(resource is IResourceWithParent { Parent: var parent } ? [new RelationshipSnapshot(parent.Name, KnownRelationshipTypes.Parent)] : []);
-        return snapshot with
-        {
-            CreationTimeStamp = snapshot.CreationTimeStamp ?? DateTime.UtcNow,
-            IconName = snapshot.IconName ?? icon?.IconName,
-            IconVariant = snapshot.IconVariant ?? icon?.IconVariant,
-            IsHidden = snapshot.IsHidden || resource.Annotations.OfType<HiddenAnnotation>().Any(hidden => hidden.Behavior == HiddenBehavior.Always),
-            Relationships = [.. snapshot.Relationships.Concat(relationships).Distinct()],
-        };
-    }
-
-    private CustomResourceSnapshot WithCommands(IResource resource, CustomResourceSnapshot snapshot)
-    {
-        if (resource.Annotations.OfType<HiddenAnnotation>().LastOrDefault() is { Behavior: HiddenBehavior.OnCompletion } hidden)
-        {
-            snapshot = snapshot with { IsHidden = snapshot.ExitCode is { } exitCode && hidden.SuccessfulExitCodes.Contains(exitCode) };
-        }
-
-        var commands = resource.Annotations.OfType<ResourceCommandAnnotation>().Select(command => new ResourceCommandSnapshot(
-            command.Name, StateOf(command, resource, snapshot), command.DisplayName, command.DisplayDescription, null, command.ConfirmationMessage,
-            command.IconName, command.IconVariant, command.IsHighlighted)
-        { Arguments = command.Arguments, Visibility = command.Visibility });
-        return snapshot with { Commands = [.. commands] };
-    }
-
-    [SuppressMessage("Design", "CA1031", Justification = "A faulty callback of one command must not keep the state of its resource from being known; the fault is logged.")]
-    private ResourceCommandState StateOf(ResourceCommandAnnotation command, IResource resource, CustomResourceSnapshot snapshot)
-    {
-        try
-        {
-            return command.UpdateState(new() { ResourceSnapshot = snapshot, Services = serviceProvider });
-        }
-        catch (Exception fault)
-        {
-            logger.LogError(fault, "Whether command {Command} of {Resource} can be used is not known", command.Name, resource.Name);
-            return ResourceCommandState.Disabled;
         }
     }
 }

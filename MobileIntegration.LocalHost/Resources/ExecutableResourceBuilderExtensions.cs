@@ -5,7 +5,7 @@ namespace MobileIntegration.LocalHost;
 /// <summary>Adds programs of the machine.</summary>
 public static class ExecutableResourceBuilderExtensions
 {
-    /// <summary>Adds a program. The working directory is relative to the AppHost's; a command with a directory in it is relative to that.</summary>
+    /// <summary>Adds a program. The working directory is relative to the AppHost's.</summary>
     public static IResourceBuilder<ExecutableResource> AddExecutable(this IDistributedApplicationBuilder builder, string name, string command, string workingDirectory, params string[]? args) =>
         builder.AddExecutable(name, command, workingDirectory, args is null ? null : [.. args.Cast<object>()]);
 

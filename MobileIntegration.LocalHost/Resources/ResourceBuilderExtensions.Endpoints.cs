@@ -104,6 +104,10 @@ public static partial class ResourceBuilderExtensions
     public static EndpointReference GetEndpoint<T>(this IResourceBuilder<T> builder, string name)
         where T : IResourceWithEndpoints => builder.Resource.GetEndpoint(name);
 
+    /// <summary>An endpoint as it is reached from a network; here all networks are the local one.</summary>
+    public static EndpointReference GetEndpoint<T>(this IResourceBuilder<T> builder, string name, NetworkIdentifier contextNetworkId)
+        where T : IResourceWithEndpoints => builder.Resource.GetEndpoint(name, contextNetworkId);
+
     /// <summary>Marks the http and https endpoints there are as meant for callers outside the application.</summary>
     public static IResourceBuilder<T> WithExternalHttpEndpoints<T>(this IResourceBuilder<T> builder)
         where T : IResourceWithEndpoints

@@ -91,7 +91,7 @@ public static partial class ResourceBuilderExtensions
     public static IResourceBuilder<T> WithArgs<T>(this IResourceBuilder<T> builder, params object[] args)
         where T : IResourceWithArgs
     {
-        foreach (var value in args.OfType<IValueWithReferences>())
+        foreach (var value in args.Where(value => value is IValueWithReferences or IResource))
         {
             Relate(builder, value);
         }
@@ -128,10 +128,15 @@ public static partial class ResourceBuilderExtensions
     private static void Relate<T>(IResourceBuilder<T> builder, object value)
         where T : IResource
     {
-        var referenced = value is IResource resource ? [resource] : (value as IValueWithReferences)?.ReferencedResources() ?? [];
-        foreach (var other in referenced.Where(other => !ReferenceEquals(other, builder.Resource)))
+        IReadOnlyList<object> references = value is IValueWithReferences made ? made.AllReferences() : [value];
+        foreach (var other in references.OfType<IResource>().Where(other => !ReferenceEquals(other, builder.Resource)))
         {
             builder.WithReferenceRelationship(other);
+        }
+
+        foreach (var endpoint in references.OfType<EndpointReference>())
+        {
+            builder.WithAnnotation(new UsedEndpointAnnotation(endpoint));
         }
     }
 }

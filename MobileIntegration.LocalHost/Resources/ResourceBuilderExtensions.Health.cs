@@ -35,7 +35,7 @@ public static partial class ResourceBuilderExtensions
 
     internal static string AddHttpHealthCheck(IDistributedApplicationBuilder builder, string key, int statusCode, Func<CancellationToken, ValueTask<Uri>> uri)
     {
-        builder.Services.AddHttpClient();
+        builder.Services.AddHttpClient(nameof(HttpStatusHealthCheck)).RemoveAllLoggers();
         builder.Services.AddHealthChecks().Add(new HealthCheckRegistration(
             key, services => new HttpStatusHealthCheck(services.GetRequiredService<IHttpClientFactory>(), uri, statusCode), null, null, HttpHealthCheckTimeout));
         return key;

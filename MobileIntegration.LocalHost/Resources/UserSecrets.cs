@@ -14,8 +14,10 @@ namespace MobileIntegration.LocalHost;
 internal sealed class UserSecrets(string? path)
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-    private static readonly Lock FileLock = new();
+    private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(20);
     private readonly List<string> _warnings = [];
+    private readonly Lock _warningsLock = new();
     private ILogger? _logger;
 
     /// <summary>Null when the AppHost has no user secrets id.</summary>
@@ -29,7 +31,7 @@ internal sealed class UserSecrets(string? path)
     /// <summary>Warnings from before the application was built are written now.</summary>
     public void UseLogger(ILogger logger)
     {
-        lock (FileLock)
+        lock (_warningsLock)
         {
             _logger = logger;
             _warnings.ForEach(warning => logger.LogWarning("{Warning}", warning));
@@ -40,47 +42,54 @@ internal sealed class UserSecrets(string? path)
     /// <summary>The kept value, or a new one that is kept from now on.</summary>
     public string GetOrAdd(string key, Func<string> generate)
     {
-        lock (FileLock)
+        if (path is null)
         {
-            JsonObject? content = null;
+            Warn($"'{key}' gets a new value on every start because the AppHost has no user secrets. Add <UserSecretsId> to its project file, or set it yourself.");
+            return generate();
+        }
+
+        var value = (string?)null;
+        try
+        {
+            using var alone = LockFile();
+            var content = Read();
+            if (Find(content, key) is { } kept)
+            {
+                return kept;
+            }
+
+            content[key] = value = generate();
+            Write(content);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException)
+        {
+            Warn($"'{key}' could not be kept in {path} ({failure.Message}), so it gets a new value on every start. Correct or delete the file, or set the value yourself.");
+        }
+
+        return value ?? generate();
+    }
+
+    // Two AppHosts that start at once must agree on a password: the second reads what the first has written.
+    private FileStream LockFile()
+    {
+        var directory = System.IO.Path.GetDirectoryName(path!)!;
+        Directory.CreateDirectory(directory);
+        for (var deadline = DateTime.UtcNow + LockPatience; ;)
+        {
             try
             {
-                content = Read();
-                if (Find(content, key) is { } kept)
-                {
-                    return kept;
-                }
+                return new FileStream(System.IO.Path.Combine(directory, ".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException or JsonException)
+            catch (IOException) when (DateTime.UtcNow < deadline)
             {
-                Warn($"The user secrets in {path} cannot be read ({unreadable.Message}), so '{key}' gets a new value on every start. Correct or delete the file.");
-                return generate();
+                Thread.Sleep(LockPause);
             }
-
-            var value = generate();
-            if (path is null)
-            {
-                Warn($"'{key}' gets a new value on every start because the AppHost has no user secrets. Add <UserSecretsId> to its project file, or set it yourself.");
-                return value;
-            }
-
-            try
-            {
-                content[key] = value;
-                Write(content);
-            }
-            catch (Exception notKept) when (notKept is IOException or UnauthorizedAccessException)
-            {
-                Warn($"'{key}' could not be kept in {path} ({notKept.Message}), so it gets a new value on the next start. Make the file writable, or set it yourself.");
-            }
-
-            return value;
         }
     }
 
     private JsonObject Read()
     {
-        if (path is null || !File.Exists(path))
+        if (!File.Exists(path))
         {
             return [];
         }
@@ -115,7 +124,6 @@ internal sealed class UserSecrets(string? path)
     private void Write(JsonObject content)
     {
         var directory = System.IO.Path.GetDirectoryName(path!)!;
-        Directory.CreateDirectory(directory);
         var replacement = System.IO.Path.Combine(directory, $".secrets.{Guid.NewGuid():n}.tmp");
         try
         {
@@ -141,13 +149,15 @@ internal sealed class UserSecrets(string? path)
 
     private void Warn(string warning)
     {
-        if (_logger is null)
+        lock (_warningsLock)
         {
-            _warnings.Add(warning);
+            if (_logger is null)
+            {
+                _warnings.Add(warning);
+                return;
+            }
         }
-        else
-        {
-            _logger.LogWarning("{Warning}", warning);
-        }
+
+        _logger.LogWarning("{Warning}", warning);
     }
 }

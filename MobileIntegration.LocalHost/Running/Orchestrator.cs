@@ -158,42 +158,23 @@ internal sealed class Orchestrator(
             var runner = CreateRunner(resource);
             _runners[resource] = runner;
             LifecycleCommands.Add(resource, runner, _processes);
-            foreach (var instance in runner.Instances)
-            {
-                await ShowAsync(resource, instance.Id, KnownResourceStates.NotStarted, ct);
-            }
         }
-        else
-        {
-            await ShowAsync(resource, resource.Name, KnownResourceStates.NotStarted, ct);
-        }
+
+        var shown = await Snapshots.InitialAsync(resource, context, ct);
+        await notifications.PublishUpdateAsync(resource, shown);
     }
 
     private ResourceRunner CreateRunner(IResource resource)
     {
-        var replicas = resource.Annotations.OfType<ReplicaAnnotation>().LastOrDefault()?.Replicas ?? 1;
-        var ids = replicas == 1 ? [resource.Name] : Enumerable.Range(1, replicas).Select(_ => $"{resource.Name}-{Suffix()}").ToList();
+        var replicas = resource.GetReplicaCount();
+        List<string> ids = replicas == 1 ? [resource.Name] : [.. Enumerable.Range(1, replicas).Select(_ => $"{resource.Name}-{Suffix()}")];
+        resource.Annotations.Add(new ResourceInstancesAnnotation(ids));
         var instances = ids.ConvertAll(id => new Instance(
             resource, id, _processes!, _endpoints!, new RestartPolicy(resource, configuration, settings.StopWaitingOnFailure),
             notifications, loggers.GetLogger(id), log, time));
         return new ResourceRunner(resource, instances, notifications, eventing, health, services);
 
         static string Suffix() => new(Random.Shared.GetItems<char>("abcdefghjkmnpqrstuvwxyz", 8));
-    }
-
-    private async Task ShowAsync(IResource resource, string id, string state, CancellationToken ct)
-    {
-        var snapshot = await Snapshots.InitialAsync(
-            resource, new CustomResourceSnapshot { ResourceType = "", Properties = [] }, context, ct);
-        await notifications.PublishUpdateAsync(resource, id, before => snapshot with
-        {
-            State = before.State ?? state,
-            Properties = [.. snapshot.Properties, .. before.Properties],
-            Commands = before.Commands,
-            IsHidden = before.IsHidden,
-            IconName = before.IconName,
-            IconVariant = before.IconVariant,
-        });
     }
 
     /// <summary>Resources without a process of their own: a parameter has its value, a database is there with its server.</summary>
@@ -235,7 +216,7 @@ internal sealed class Orchestrator(
             var ready = new Lazy<Task>(() => eventing.PublishAsync(new ResourceReadyEvent(resource, services), _stopping.Token));
             await health.WatchAsync(resource, resource.Name, ready, _stopping.Token);
         }
-        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             // The application ends.
         }

@@ -88,7 +88,7 @@ internal sealed class ResourceRunner(
             await eventing.PublishAsync(new BeforeResourceStartedEvent(resource, services), ct);
             return true;
         }
-        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             foreach (var instance in starting)
             {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -16,6 +17,7 @@ internal static class RunningSetup
 
         var settings = RunningSettings.Read(builder, options);
         builder.Services.AddSingleton(settings);
+        builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<Orchestrator>();
         builder.Services.AddHostedService(services => services.GetRequiredService<Orchestrator>());
         builder.Services.AddSingleton<HealthMonitor>();
@@ -24,7 +26,9 @@ internal static class RunningSetup
 
         // A failed start ends in one line that says the mend (StartErrors), not in a stack trace before it.
         builder.Services.AddLogging(logging => logging
+            .AddSimpleConsole(console => console.SingleLine = true)
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None)
+            .AddFilter("System.Net.Http.HttpClient", LogLevel.Warning)
             .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None));
     }
 }
@@ -39,12 +43,17 @@ internal static class RunningSetup
 internal sealed record RunningSettings(
     string DataFolder, bool ResetData, bool TemporaryData, bool RandomPorts, IReadOnlyList<string> Only, bool StopWaitingOnFailure)
 {
+    private const string ResetSwitch = "--reset-data";
+
+    /// <summary>The arguments that are configuration; a switch without a value would swallow the next one there.</summary>
+    public static string[]? WithoutSwitches(string[]? args) => args is null ? null : [.. args.Where(arg => arg != ResetSwitch)];
+
     public static RunningSettings Read(IDistributedApplicationBuilder builder, DistributedApplicationOptions options)
     {
         var configuration = builder.Configuration;
         return new RunningSettings(
             configuration["data-folder"] is { Length: > 0 } folder ? folder : Path.Combine(builder.AppHostDirectory, "..", ".data"),
-            ResetData: options.Args?.Contains("--reset-data") == true || configuration.GetValue("reset-data", false),
+            ResetData: options.Args?.Contains(ResetSwitch) == true || configuration.GetValue("reset-data", false),
             TemporaryData: configuration.GetValue("temporary-data", false),
             RandomPorts: configuration.GetValue("DcpPublisher:RandomizePorts", false),
             Only: (configuration["only"] ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),

@@ -6,19 +6,20 @@ namespace MobileIntegration.LocalHost.Running;
 /// <summary>What is shown of a resource before it has done anything: its kind, source, addresses, relationships.</summary>
 internal static class Snapshots
 {
-    public static async Task<CustomResourceSnapshot> InitialAsync(
-        IResource resource, CustomResourceSnapshot snapshot, DistributedApplicationExecutionContext context, CancellationToken ct) =>
-        snapshot with
+    /// <summary>Completes the snapshot that a resource begins with.</summary>
+    public static async Task<Func<CustomResourceSnapshot, CustomResourceSnapshot>> InitialAsync(
+        IResource resource, DistributedApplicationExecutionContext context, CancellationToken ct)
+    {
+        var urls = await UrlsAsync(resource, context, ct);
+        return snapshot => snapshot with
         {
-            ResourceType = resource.GetType().Name.Replace("Resource", "", StringComparison.Ordinal),
-            CreationTimeStamp = DateTime.UtcNow,
+            State = snapshot.State ?? KnownResourceStates.NotStarted,
             Properties = [.. snapshot.Properties, .. Properties(resource)],
-            Urls = await UrlsAsync(resource, context, ct),
+            Urls = [.. snapshot.Urls, .. urls],
             Relationships =
             [
-                .. resource.Annotations.OfType<ResourceRelationshipAnnotation>().Select(one => new RelationshipSnapshot(one.Resource.Name, one.Type)),
+                .. snapshot.Relationships,
                 .. resource.Annotations.OfType<WaitAnnotation>().Select(wait => new RelationshipSnapshot(wait.Resource.Name, "WaitFor")),
-                .. resource is IResourceWithParent child ? [new RelationshipSnapshot(child.Parent.Name, "Parent")] : Array.Empty<RelationshipSnapshot>(),
             ],
             Volumes =
             [
@@ -26,6 +27,7 @@ internal static class Snapshots
                     new VolumeSnapshot(mount.Source, mount.Target, mount.Type.ToString(), mount.IsReadOnly)),
             ],
         };
+    }
 
     /// <summary>The properties with one added or replaced.</summary>
     public static ImmutableArray<ResourcePropertySnapshot> With(this ImmutableArray<ResourcePropertySnapshot> properties, string name, object value) =>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using MobileIntegration.LocalHost.ApplicationModel;
 
@@ -7,6 +8,8 @@ namespace MobileIntegration.LocalHost.Running;
 /// <summary>Tells in the terminal where the system is reached, and when all of it is healthy.</summary>
 internal sealed class StartReport(DistributedApplicationModel model, ResourceNotificationService notifications, ILogger log)
 {
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(20);
+
     public async Task WriteAsync(IReadOnlyList<IResource> selected, long started, CancellationToken ct)
     {
         try
@@ -20,13 +23,31 @@ internal sealed class StartReport(DistributedApplicationModel model, ResourceNot
             }
 
             var waited = selected.Where(resource => Processes.CanRun(resource) && !resource.Annotations.OfType<ExplicitStartupAnnotation>().Any()).ToList();
-            await Task.WhenAll(waited.Select(resource =>
-                notifications.WaitForResourceHealthyAsync(resource.Name, WaitBehavior.WaitOnResourceUnavailable, ct)));
+            var healthy = waited.ToDictionary(
+                resource => resource.Name, resource => notifications.WaitForResourceHealthyAsync(resource.Name, WaitBehavior.WaitOnResourceUnavailable, ct));
+            var all = Task.WhenAll(healthy.Values);
+            while (await Task.WhenAny(all, Task.Delay(Pause, ct)) != all)
+            {
+                log.LogInformation("Not healthy yet: {Resources}", string.Join("; ", healthy.Where(one => !one.Value.IsCompleted).Select(one => Describe(one.Key))));
+            }
+
+            await all;
             log.LogInformation("All {Count} resources are healthy after {Seconds:0.0} s.", waited.Count, Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
-        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             // Stopped before it was all there.
         }
+    }
+
+    private string Describe(string name)
+    {
+        var instances = notifications.CurrentStates.Where(state => state.Resource.Name == name).Select(state => state.Snapshot).ToList();
+        var states = string.Join(", ", instances.Select(instance => instance.State?.Text).Distinct());
+        var reports = instances.SelectMany(instance => instance.HealthReports)
+            .Where(report => report.Status is not HealthStatus.Healthy)
+            .Select(report => report.ExceptionText ?? report.Description ?? $"{report.Name} has not answered")
+            .Distinct();
+        return $"{name} ({string.Join(", ", reports.Prepend(states))})";
     }
 }

@@ -79,8 +79,8 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
 
     private const string ReadSql =
         """
-        select d.id, d.app_id, d.app_version, d.platform, d.os_version, d.model, d.locale, d.time_zone,
-               d.registered_at, d.last_seen_at,
+        select d.id, d.app_id as AppId, d.app_version as AppVersion, d.platform, d.os_version as OsVersion, d.model, d.locale,
+               d.time_zone as TimeZone, d.registered_at as RegisteredAt, d.last_seen_at as LastSeenAt,
                coalesce(array_agg(p.network order by p.position) filter (where p.position is not null), '{}') as networks,
                coalesce(array_agg(p.address order by p.position) filter (where p.position is not null), '{}') as addresses
         from devices.device d
@@ -89,13 +89,35 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
         group by d.id
         """;
 
-    private sealed record DeviceRow(
-        Guid Id, string App_Id, string App_Version, string Platform, string Os_Version, string Model, string Locale, string Time_Zone,
-        DateTime Registered_At, DateTime Last_Seen_At, string[] Networks, string[] Addresses)
+    private sealed class DeviceRow
     {
+        public required Guid Id { get; init; }
+
+        public required string AppId { get; init; }
+
+        public required string AppVersion { get; init; }
+
+        public required string Platform { get; init; }
+
+        public required string OsVersion { get; init; }
+
+        public required string Model { get; init; }
+
+        public required string Locale { get; init; }
+
+        public required string TimeZone { get; init; }
+
+        public required DateTime RegisteredAt { get; init; }
+
+        public required DateTime LastSeenAt { get; init; }
+
+        public required string[] Networks { get; init; }
+
+        public required string[] Addresses { get; init; }
+
         public Device ToDevice() => new(
-            Id, App_Id, App_Version, Enum.Parse<Platform>(Platform), Os_Version, Model, Locale, Time_Zone,
+            Id, AppId, AppVersion, Enum.Parse<Platform>(Platform), OsVersion, Model, Locale, TimeZone,
             [.. Networks.Zip(Addresses, (network, address) => new PushAddress(Enum.Parse<PushNetwork>(network), address))],
-            Registered_At, Last_Seen_At);
+            RegisteredAt, LastSeenAt);
     }
 }

@@ -6,6 +6,10 @@ namespace MobileIntegration.Tests.LocalHost.Running;
 /// <summary>The AppHost's program, started as dotnet run does once it has built.</summary>
 internal sealed class AppHostProcess
 {
+    // The build's own output: beside the tests lies a copy with the tests' dependencies.
+    private static readonly string Assembly = Path.Combine(
+        AppContext.BaseDirectory.Replace("MobileIntegration.Tests", "MobileIntegration.AppHost", StringComparison.Ordinal), "MobileIntegration.AppHost.dll");
+
     private readonly Process _process;
     private readonly List<string> _lines = [];
     private readonly List<string> _errors = [];
@@ -17,9 +21,8 @@ internal sealed class AppHostProcess
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            WorkingDirectory = Path.GetDirectoryName(typeof(Projects.MobileIntegration_AppHost).Assembly.Location),
         };
-        foreach (var argument in (string[])[typeof(Projects.MobileIntegration_AppHost).Assembly.Location, "--data-folder", data, .. args])
+        foreach (var argument in (string[])[Assembly, "--data-folder", data, .. args])
         {
             command.ArgumentList.Add(argument);
         }

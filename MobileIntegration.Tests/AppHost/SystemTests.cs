@@ -1,0 +1,191 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using System.Xml.Linq;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace MobileIntegration.Tests.AppHost;
+
+[Collection(nameof(SystemTests))]
+public sealed class GroupedSystemTests(GroupedSystem system) : SystemTests(system), IClassFixture<GroupedSystem>;
+
+[Collection(nameof(SystemTests))]
+public sealed class SplitSystemTests(SplitSystem system) : SystemTests(system), IClassFixture<SplitSystem>;
+
+/// <summary>What holds for the whole system, however its microservices are spread over processes.</summary>
+public abstract class SystemTests(RunningSystem system)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private readonly HttpClient _gateway = system.App.CreateHttpClient("gateway", "http");
+
+    [Theory]
+    [InlineData("C-000123")]
+    [InlineData("C-004711")]
+    public async Task The_home_page_through_the_gateway_equals_what_the_four_backends_hold(string customer)
+    {
+        var home = await _gateway.GetFromJsonAsync<JsonElement>($"/api/home?customer={customer}");
+
+        var crm = await system.ClientOf("crm").GetFromJsonAsync<JsonElement>($"/crm/v1/customers/{customer}");
+        var profile = Data(home, "profile");
+        Assert.Equal(crm.GetProperty("name").GetProperty("family").GetString(), profile.GetProperty("familyName").GetString());
+        Assert.Equal(crm.GetProperty("name").GetProperty("given").GetString(), profile.GetProperty("givenName").GetString());
+        Assert.Equal(crm.GetProperty("loyalty").GetProperty("points").GetInt32(), profile.GetProperty("loyalty").GetProperty("points").GetInt32());
+
+        var orders = Data(home, "orders").EnumerateArray().ToList();
+        var erp = await ErpOrdersAsync(customer, orders.Count);
+        Assert.NotEmpty(orders);
+        Assert.Equal(
+            erp.Select(order => (Value(order, "OrderNo"), Value(order, "Status"), decimal.Parse(Value(order, "GrossAmount"), CultureInfo.InvariantCulture))),
+            orders.Select(order => (
+                order.GetProperty("id").GetString()!,
+                order.GetProperty("status").GetString()!.ToUpperInvariant(),
+                order.GetProperty("total").GetProperty("minorUnits").GetInt64() / 100m)));
+
+        var products = Data(home, "suggestions").EnumerateArray().ToList();
+        Assert.NotEmpty(products);
+        foreach (var product in products)
+        {
+            var sku = product.GetProperty("id").GetString();
+            var pim = await system.ClientOf("pim").GetFromJsonAsync<JsonElement>($"/pim/odata/Products('{sku}')");
+            Assert.Contains(pim.GetProperty("Name").GetString()!, product.ToString(), StringComparison.Ordinal);
+            var price = pim.GetProperty("SalePrice") is { ValueKind: JsonValueKind.Number } sale ? sale : pim.GetProperty("ListPrice");
+            Assert.Contains(
+                string.Create(CultureInfo.InvariantCulture, $"\"minorUnits\":{price.GetDecimal() * 100:0}"), product.ToString(), StringComparison.Ordinal);
+        }
+
+        var stock = Data(home, "stock").EnumerateArray().ToList();
+        Assert.Equal(products.Select(product => product.GetProperty("id").GetString()), stock.Select(one => one.GetProperty("productId").GetString()));
+        foreach (var one in stock)
+        {
+            foreach (var store in one.GetProperty("stores").EnumerateArray())
+            {
+                Assert.Equal(
+                    await WmsStockAsync(one.GetProperty("productId").GetString()!, store.GetProperty("storeId").GetString()!),
+                    store.GetProperty("available").GetInt32());
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_change_in_the_back_office_is_on_the_next_home_page()
+    {
+        var home = await _gateway.GetFromJsonAsync<JsonElement>("/api/home?customer=C-000007");
+        var before = Data(home, "profile").GetProperty("familyName").GetString();
+        using var current = await system.ClientOf("crm").GetAsync("/crm/v1/customers/C-000007");
+        using var patch = new HttpRequestMessage(HttpMethod.Patch, "/crm/v1/customers/C-000007")
+        {
+            Content = new StringContent("""{"name":{"family":"Umbenannt"}}""", Encoding.UTF8, "application/merge-patch+json"),
+        };
+        patch.Headers.IfMatch.Add(current.Headers.ETag!);
+        using var patched = await system.ClientOf("crm").SendAsync(patch);
+        Assert.Equal(HttpStatusCode.OK, patched.StatusCode);
+
+        home = await _gateway.GetFromJsonAsync<JsonElement>("/api/home?customer=C-000007");
+
+        Assert.NotEqual("Umbenannt", before);
+        Assert.Equal("Umbenannt", Data(home, "profile").GetProperty("familyName").GetString());
+    }
+
+    [Fact]
+    public async Task One_trace_spans_gateway_frontend_integration_backends_and_SQL()
+    {
+        var traceId = Convert.ToHexStringLower(Guid.NewGuid().ToByteArray());
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/home?customer=C-000123");
+        request.Headers.Add("traceparent", $"00-{traceId}-00f067aa0ba902b7-01");
+
+        using var response = await _gateway.SendAsync(request);
+        response.EnsureSuccessStatusCode();
+
+        var spans = await system.Traces.WaitForTraceAsync(
+            traceId,
+            spans => system.HomeServices.All(service => spans.Any(span => span.Service == service)) && spans.Any(span => span.Scope == "Npgsql"),
+            Patience);
+        spans = await system.Traces.WaitForTraceAsync(traceId, all => all.All(span => HasParent(span, all)), Patience);
+        Assert.Contains(spans, span => span.Service == "gateway" && span.ParentSpanId == "00f067aa0ba902b7");
+
+        static bool HasParent(ReceivedSpan span, IReadOnlyList<ReceivedSpan> all) =>
+            span.ParentSpanId == "00f067aa0ba902b7" || all.Any(other => other.SpanId == span.ParentSpanId);
+    }
+
+    [Fact]
+    public async Task A_device_registers_through_the_gateway()
+    {
+        var id = Guid.CreateVersion7();
+        var device = new { appId = "shop", platform = "android", osVersion = "16", appVersion = "1.4.0", model = "Pixel 9", locale = "de-DE", timeZone = "Europe/Berlin" };
+
+        using var first = await _gateway.PutAsJsonAsync($"/devices/{id}", device);
+        using var second = await _gateway.PutAsJsonAsync($"/devices/{id}", device);
+
+        Assert.Equal(HttpStatusCode.Created, first.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, second.StatusCode);
+        Assert.Equal("Pixel 9", (await _gateway.GetFromJsonAsync<JsonElement>($"/devices/{id}")).GetProperty("model").GetString());
+    }
+
+    [Theory]
+    [InlineData("/health")]
+    [InlineData("/alive")]
+    [InlineData("/customers/C-000123")]
+    [InlineData("/crm/v1/customers/C-000123")]
+    [InlineData("/openapi/v1.json")]
+    public async Task What_is_internal_is_not_on_the_gateway(string path) => await (await _gateway.GetAsync(path)).ProblemAsync(404);
+
+    [Fact]
+    public async Task A_stopped_instance_of_the_gateway_is_not_missed_and_comes_back_at_the_same_address()
+    {
+        var replica = system.App.Services.GetRequiredService<DistributedApplicationModel>().Resources
+            .Single(resource => resource.Name == "gateway").GetInstanceIds()[0];
+
+        var stopped = await system.App.ResourceCommands.ExecuteCommandAsync(replica, KnownResourceCommands.StopCommand);
+        Assert.True(stopped.Success, stopped.Message);
+        for (var request = 0; request < 20; request++)
+        {
+            using var client = new HttpClient { BaseAddress = _gateway.BaseAddress };
+            using var response = await client.GetAsync("/api/home?customer=C-000001");
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+
+        await system.App.ResourceCommands.ExecuteCommandAsync(replica, KnownResourceCommands.StartCommand);
+        await system.App.ResourceNotifications.WaitForResourceHealthyAsync("gateway").WaitAsync(Patience);
+        Assert.Equal(_gateway.BaseAddress, system.App.GetEndpoint("gateway", "http"));
+    }
+
+    private static JsonElement Data(JsonElement home, string section)
+    {
+        var element = home.GetProperty(section);
+        Assert.True(element.GetProperty("status").GetString() == "fresh", element.ToString());
+        return element.GetProperty("data");
+    }
+
+    private static string Value(XElement order, string name) => order.Elements().Single(element => element.Name.LocalName == name).Value;
+
+    private async Task<List<XElement>> ErpOrdersAsync(string customer, int count)
+    {
+        var number = int.Parse(customer.AsSpan(2), CultureInfo.InvariantCulture);
+        using var content = new StringContent(
+            $"""
+            <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>
+              <ListOrders xmlns="http://erp.example.com/orders/v1"><customerNo>{number}</customerNo><maxRows>{count}</maxRows></ListOrders>
+            </s:Body></s:Envelope>
+            """, Encoding.UTF8, "text/xml");
+        content.Headers.Add("SOAPAction", "\"http://erp.example.com/orders/v1/OrderService/ListOrders\"");
+        using var response = await system.ClientOf("erp").PostAsync("/erp/orders.svc", content);
+        var body = await response.Content.ReadAsStringAsync();
+        Assert.True(response.IsSuccessStatusCode, body);
+        return [.. XDocument.Parse(body).Descendants().Where(element => element.Name.LocalName == "OrderHeader")];
+    }
+
+    private async Task<int> WmsStockAsync(string article, string store)
+    {
+        await using var connection = new NpgsqlConnection(await system.App.GetConnectionStringAsync("wmsdb"));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "select case st_cd when 'A' then greatest(qty_oh - qty_rsv, 0) else 0 end from wms.art_bal where art_no = $1 and whs_cd = $2", connection)
+        {
+            Parameters = { new() { Value = article }, new() { Value = store } },
+        };
+        return (int)(await command.ExecuteScalarAsync())!;
+    }
+}

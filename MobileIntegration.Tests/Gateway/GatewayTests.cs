@@ -1,0 +1,76 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Json;
+using Gateway;
+using MobileServices.Devices;
+
+namespace MobileIntegration.Tests.Gateway;
+
+public sealed class GatewayTests : IAsyncLifetime
+{
+    private TestService<DeviceStore> _devices = null!;
+    private TestService<DiscoveredDestinations> _gateway = null!;
+
+    public async Task InitializeAsync()
+    {
+        _devices = new(("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync()));
+        // Port 9 of this machine answers nobody.
+        _gateway = new(("Management:Port", $"{TestServices.FreePort()}"), TestServices.At("devices", _devices.Address), TestServices.At("home", new("http://127.0.0.1:9")));
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _gateway.DisposeAsync();
+        await _devices.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_device_registers_through_the_gateway()
+    {
+        var id = Guid.NewGuid();
+        var registration = new
+        {
+            appId = "com.example.shop", appVersion = "1.0.0", platform = "ios", osVersion = "18.1", model = "iPhone17,1", locale = "de", timeZone = "Europe/Berlin",
+            pushAddresses = Array.Empty<object>(),
+        };
+        Assert.Equal(HttpStatusCode.Created, (await _gateway.Http.PutAsJsonAsync($"/devices/{id}", registration)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _devices.Http.GetAsync($"/devices/{id}")).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _gateway.Http.GetAsync($"/devices/{id}")).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_problem_of_the_service_and_the_callers_trace_pass()
+    {
+        using var trace = new Activity("test").Start();
+        var problem = await (await _gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).ProblemAsync(404);
+        Assert.Contains("is not registered", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Equal(trace.TraceId.ToString(), problem.GetProperty("traceId").GetString());
+    }
+
+    [Fact]
+    public async Task A_service_that_is_down_is_a_502_problem() =>
+        await (await _gateway.Http.GetAsync("/api/home?customer=C-000001")).ProblemAsync(502);
+
+    [Theory]
+    [InlineData("/")]
+    [InlineData("/customers/C-000001")]
+    [InlineData("/api")]
+    [InlineData("/devices/../health")]
+    [InlineData("/devices/%2e%2e/health")]
+    [InlineData("/crm/v1/customers")]
+    public async Task What_is_not_public_is_not_there(string path) => await (await _gateway.Http.GetAsync(path)).ProblemAsync(404);
+
+    [Fact]
+    public async Task Endpoints_that_move_are_found_again()
+    {
+        Assert.Equal(HttpStatusCode.NotFound, (await _gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode);
+        await using var moved = new TestService<DeviceStore>(("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync()));
+        var configuration = (Microsoft.Extensions.Configuration.IConfigurationRoot)_gateway.Services.GetService(typeof(Microsoft.Extensions.Configuration.IConfiguration))!;
+        configuration["services:devices:http:0"] = moved.Address.ToString();
+        await _devices.DisposeAsync();
+        configuration.Reload();
+
+        await Eventually.TrueAsync(
+            async () => (await _gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode is HttpStatusCode.NotFound, TimeSpan.FromSeconds(30));
+    }
+}

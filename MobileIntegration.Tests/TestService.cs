@@ -1,0 +1,130 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace MobileIntegration.Tests;
+
+/// <summary>One of the executables, started in this process by its own Program.cs, on a real Kestrel at a free port.</summary>
+/// <typeparam name="TMarker">Any type of the executable.</typeparam>
+internal sealed class TestService<TMarker> : WebApplicationFactory<TMarker> where TMarker : class
+{
+    private readonly (string Key, string Value)[] _settings;
+
+    public TestService(params (string Key, string Value)[] settings)
+    {
+        _settings = settings;
+        UseKestrel(0);
+        StartServer();
+        Address = TestServices.AddressOf(Services);
+        Http = new HttpClient { BaseAddress = Address };
+    }
+
+    /// <summary>Such as <c>http://127.0.0.1:41234</c>.</summary>
+    public Uri Address { get; }
+
+    public HttpClient Http { get; }
+
+    protected override IHost CreateHost(IHostBuilder builder)
+    {
+        builder.UseEnvironment("Production");
+        foreach (var (key, value) in _settings)
+        {
+            builder.ConfigureHostConfiguration(configuration => configuration.Sources.Add(
+                new Microsoft.Extensions.Configuration.Memory.MemoryConfigurationSource { InitialData = [new(key, value)] }));
+        }
+        return base.CreateHost(builder);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Http.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+}
+
+internal static class TestServices
+{
+    /// <summary>A service made for one test out of the defaults that all have.</summary>
+    public static async Task<(WebApplication App, HttpClient Http)> StartAsync(
+        Action<WebApplicationBuilder> add, Action<WebApplication> map, params string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(["--environment=Production", "--urls=http://127.0.0.1:0", .. args]);
+        builder.AddServiceDefaults();
+        add(builder);
+        var app = builder.Build();
+        app.MapDefaultEndpoints();
+        map(app);
+        await app.StartAsync();
+        return (app, new HttpClient { BaseAddress = AddressOf(app.Services) });
+    }
+
+    public static Uri AddressOf(IServiceProvider services) =>
+        new(services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <summary>The setting that tells a service where another is.</summary>
+    public static (string Key, string Value) At(string name, Uri address) => ($"services:{name}:http:0", address.ToString().TrimEnd('/'));
+
+    /// <summary>Asserts that the answer is a problem of that status, and reads it.</summary>
+    public static async Task<JsonElement> ProblemAsync(this HttpResponseMessage response, int status)
+    {
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        var problem = await response.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal(status, problem.GetProperty("status").GetInt32());
+        Assert.NotEqual("", problem.GetProperty("title").GetString());
+        Assert.NotEqual("", problem.GetProperty("detail").GetString());
+        Assert.NotEqual("", problem.GetProperty("traceId").GetString());
+        return problem;
+    }
+
+    /// <summary>Runs an executable as a process of its own until it ends, at most a minute.</summary>
+    public static async Task<(int ExitCode, string Error)> RunToEndAsync(string assembly, params (string Key, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, $"{assembly}.dll")])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
+        start.Environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
+        foreach (var (key, value) in environment)
+        {
+            start.Environment[key] = value;
+        }
+        using var process = Process.Start(start)!;
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        try
+        {
+            var output = process.StandardOutput.ReadToEndAsync(limit.Token);
+            var error = await process.StandardError.ReadToEndAsync(limit.Token);
+            await output;
+            await process.WaitForExitAsync(limit.Token);
+            return (process.ExitCode, error);
+        }
+        finally
+        {
+            if (!process.HasExited)
+            {
+                process.Kill(entireProcessTree: true);
+            }
+        }
+    }
+}
