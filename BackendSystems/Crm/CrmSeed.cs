@@ -19,15 +19,15 @@ internal sealed class CrmSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
         foreach (var customer in SeedCustomers.Generate())
         {
             var fields = Fields(customer);
-            await copy.StartRowAsync(ct);
-            await copy.WriteAsync(customer.Number, NpgsqlDbType.Integer, ct);
-            await copy.WriteAsync(1, NpgsqlDbType.Integer, ct);
-            await copy.WriteAsync(customer.ModifiedAt, NpgsqlDbType.TimestampTz, ct);
-            await copy.WriteAsync(customer.Tier, NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(customer.Points, NpgsqlDbType.Integer, ct);
-            await copy.WriteAsync(customer.MemberSince, NpgsqlDbType.Date, ct);
-            await copy.WriteAsync(fields.ToJson(), NpgsqlDbType.Jsonb, ct);
-            await copy.WriteAsync(fields.SearchText(), NpgsqlDbType.Text, ct);
+            copy.StartRow();
+            copy.Write(customer.Number, NpgsqlDbType.Integer);
+            copy.Write(1, NpgsqlDbType.Integer);
+            copy.Write(customer.ModifiedAt, NpgsqlDbType.TimestampTz);
+            copy.Write(customer.Tier, NpgsqlDbType.Text);
+            copy.Write(customer.Points, NpgsqlDbType.Integer);
+            copy.Write(customer.MemberSince, NpgsqlDbType.Date);
+            copy.Write(fields.ToJson(), NpgsqlDbType.Jsonb);
+            copy.Write(fields.SearchText(), NpgsqlDbType.Text);
         }
 
         await copy.CompleteAsync(ct);

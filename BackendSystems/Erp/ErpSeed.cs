@@ -18,7 +18,7 @@ internal sealed class ErpSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
 
     private static async Task WriteAsync(NpgsqlConnection connection, CancellationToken ct)
     {
-        var customers = SeedCustomers.Generate().ToList();
+        var customers = SeedCustomers.Generate();
         var products = SeedProducts.Generate().ToList();
         var orders = Orders(customers, products).ToList();
 
@@ -62,14 +62,14 @@ internal sealed class ErpSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
             for (var at = 0; at < order.Lines.Length; at++)
             {
                 var (product, quantity) = order.Lines[at];
-                await lines.StartRowAsync(ct);
-                await lines.WriteAsync(order.Number, NpgsqlDbType.Bigint, ct);
-                await lines.WriteAsync((at + 1) * 10, NpgsqlDbType.Integer, ct);
-                await lines.WriteAsync(product.Sku, NpgsqlDbType.Text, ct);
-                await lines.WriteAsync(Description(product), NpgsqlDbType.Text, ct);
-                await lines.WriteAsync(quantity, NpgsqlDbType.Integer, ct);
-                await lines.WriteAsync(product.ListPrice, NpgsqlDbType.Numeric, ct);
-                await lines.WriteAsync(product.ListPrice * quantity, NpgsqlDbType.Numeric, ct);
+                lines.StartRow();
+                lines.Write(order.Number, NpgsqlDbType.Bigint);
+                lines.Write((at + 1) * 10, NpgsqlDbType.Integer);
+                lines.Write(product.Sku, NpgsqlDbType.Text);
+                lines.Write(Description(product), NpgsqlDbType.Text);
+                lines.Write(quantity, NpgsqlDbType.Integer);
+                lines.Write(product.ListPrice, NpgsqlDbType.Numeric);
+                lines.Write(product.ListPrice * quantity, NpgsqlDbType.Numeric);
             }
         }
 
@@ -88,38 +88,38 @@ internal sealed class ErpSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
             var gross = order.Lines.Sum(line => line.Product.ListPrice * line.Quantity);
             var net = decimal.Round(gross / (1 + Company.TaxRate), 2);
             var shipped = order.Status is "SHIPPED" or "DELIVERED";
-            await copy.StartRowAsync(ct);
-            await copy.WriteAsync(order.Number, NpgsqlDbType.Bigint, ct);
-            await copy.WriteAsync(order.Customer.Number, NpgsqlDbType.Integer, ct);
-            await copy.WriteAsync(order.Status, NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(Company.Currency, NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(net, NpgsqlDbType.Numeric, ct);
-            await copy.WriteAsync(gross - net, NpgsqlDbType.Numeric, ct);
-            await copy.WriteAsync(gross, NpgsqlDbType.Numeric, ct);
-            await copy.WriteAsync(order.PlacedAt, NpgsqlDbType.TimestampTz, ct);
-            await copy.WriteAsync(order.ChangedAt, NpgsqlDbType.TimestampTz, ct);
-            await copy.WriteAsync(order.Revision, NpgsqlDbType.Integer, ct);
-            await copy.WriteAsync(order.Plant, NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(Name(order.Customer), NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(Street(order.Customer), NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(order.Customer.Home.Postcode, NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(order.Customer.Home.City.Name, NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(order.Customer.Home.City.Country, NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(shipped ? "DHL" : null, NpgsqlDbType.Text, ct);
-            await copy.WriteAsync(shipped ? string.Create(CultureInfo.InvariantCulture, $"JJD{order.Number}") : null, NpgsqlDbType.Text, ct);
+            copy.StartRow();
+            copy.Write(order.Number, NpgsqlDbType.Bigint);
+            copy.Write(order.Customer.Number, NpgsqlDbType.Integer);
+            copy.Write(order.Status, NpgsqlDbType.Text);
+            copy.Write(Company.Currency, NpgsqlDbType.Text);
+            copy.Write(net, NpgsqlDbType.Numeric);
+            copy.Write(gross - net, NpgsqlDbType.Numeric);
+            copy.Write(gross, NpgsqlDbType.Numeric);
+            copy.Write(order.PlacedAt, NpgsqlDbType.TimestampTz);
+            copy.Write(order.ChangedAt, NpgsqlDbType.TimestampTz);
+            copy.Write(order.Revision, NpgsqlDbType.Integer);
+            copy.Write(order.Plant, NpgsqlDbType.Text);
+            copy.Write(Name(order.Customer), NpgsqlDbType.Text);
+            copy.Write(Street(order.Customer), NpgsqlDbType.Text);
+            copy.Write(order.Customer.Home.Postcode, NpgsqlDbType.Text);
+            copy.Write(order.Customer.Home.City.Name, NpgsqlDbType.Text);
+            copy.Write(order.Customer.Home.City.Country, NpgsqlDbType.Text);
+            copy.Write(shipped ? "DHL" : null, NpgsqlDbType.Text);
+            copy.Write(shipped ? string.Create(CultureInfo.InvariantCulture, $"JJD{order.Number}") : null, NpgsqlDbType.Text);
         }
 
         await copy.CompleteAsync(ct);
     }
 
     /// <summary>Everybody ordered at least twice, some far more often; order numbers rise with time.</summary>
-    private static IEnumerable<SeedOrder> Orders(List<SeedCustomer> customers, List<SeedProduct> products)
+    private static IEnumerable<SeedOrder> Orders(SeedCustomer[] customers, List<SeedProduct> products)
     {
         var random = new Randomizer(20260702);
         var turns = random.Shuffle(customers).ToList();
         for (var index = 0; index < Company.OrderCount; index++)
         {
-            var customer = index % 2 == 0 ? turns[index / 2 % turns.Count] : customers[(int)(Math.Pow(random.Double(), 2) * customers.Count)];
+            var customer = index % 2 == 0 ? turns[index / 2 % turns.Count] : customers[(int)(Math.Pow(random.Double(), 2) * customers.Length)];
             var ago = (int)((long)(Company.OrderCount - index) * Minutes / Company.OrderCount) - random.Number(0, 40);
             var placedAt = Company.Epoch.AddMinutes(-Math.Max(ago, 1)).AddSeconds(random.Number(0, 59));
             var days = ago / 1440;
@@ -129,7 +129,7 @@ internal sealed class ErpSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
                 : days > 10 ? ("PICKED", 2)
                 : ("OPEN", 1);
             var changedAt = revision == 1 ? placedAt : placedAt.AddMinutes(Math.Min(Math.Max(ago - 1, 0), random.Number(60, 1_440) * revision));
-            var lines = random.ArrayElements(Basket, random.Number(1, 4))
+            var lines = Enumerable.Range(0, random.Number(1, 4))
                 .Select(_ => (products[random.Number(0, products.Count - 1)], random.WeightedRandom(Quantities, QuantityWeights)))
                 .ToArray();
             yield return new(Company.FirstOrder + index, customer, status, placedAt, changedAt, revision,
@@ -137,7 +137,6 @@ internal sealed class ErpSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
         }
     }
 
-    private static readonly int[] Basket = [1, 2, 3, 4];
     private static readonly int[] Quantities = [1, 2, 3];
     private static readonly float[] QuantityWeights = [0.8f, 0.15f, 0.05f];
 

@@ -32,25 +32,25 @@ internal sealed class PimSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
             """, ct);
         foreach (var product in SeedProducts.Generate())
         {
-            await products.StartRowAsync(ct);
-            await products.WriteAsync(product.Sku, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.Name, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.NameDe, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.Description, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.Brand, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.Category.Code, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.ListPrice, NpgsqlDbType.Numeric, ct);
-            await products.WriteAsync(product.SalePrice, NpgsqlDbType.Numeric, ct);
-            await products.WriteAsync(Company.Currency, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.Ean, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.Colour, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.Size, NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.WeightGrams, NpgsqlDbType.Integer, ct);
-            await products.WriteAsync($"https://images.example.com/products/{product.Sku}/{{size}}.jpg", NpgsqlDbType.Text, ct);
-            await products.WriteAsync(product.Active, NpgsqlDbType.Boolean, ct);
-            await products.WriteAsync(product.LaunchedOn, NpgsqlDbType.Date, ct);
-            await products.WriteAsync(1, NpgsqlDbType.Integer, ct);
-            await products.WriteAsync(product.ModifiedAt, NpgsqlDbType.TimestampTz, ct);
+            products.StartRow();
+            products.Write(product.Sku, NpgsqlDbType.Text);
+            products.Write(product.Name, NpgsqlDbType.Text);
+            products.Write(product.NameDe, NpgsqlDbType.Text);
+            products.Write(product.Description, NpgsqlDbType.Text);
+            products.Write(product.Brand, NpgsqlDbType.Text);
+            products.Write(product.Category.Code, NpgsqlDbType.Text);
+            products.Write(product.ListPrice, NpgsqlDbType.Numeric);
+            products.Write(product.SalePrice, NpgsqlDbType.Numeric);
+            products.Write(Company.Currency, NpgsqlDbType.Text);
+            products.Write(product.Ean, NpgsqlDbType.Text);
+            products.Write(product.Colour, NpgsqlDbType.Text);
+            products.Write(product.Size, NpgsqlDbType.Text);
+            products.Write(product.WeightGrams, NpgsqlDbType.Integer);
+            products.Write($"https://images.example.com/products/{product.Sku}/{{size}}.jpg", NpgsqlDbType.Text);
+            products.Write(product.Active, NpgsqlDbType.Boolean);
+            products.Write(product.LaunchedOn, NpgsqlDbType.Date);
+            products.Write(1, NpgsqlDbType.Integer);
+            products.Write(product.ModifiedAt, NpgsqlDbType.TimestampTz);
         }
 
         await products.CompleteAsync(ct);

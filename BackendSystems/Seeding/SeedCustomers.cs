@@ -21,15 +21,29 @@ internal static class SeedCustomers
     private static readonly float[] TierWeights = [0.55f, 0.27f, 0.13f, 0.05f];
     private static readonly string[] AllChannels = ["email", "push", "sms", "post"];
 
-    public static IEnumerable<SeedCustomer> Generate()
+    private static readonly string[] StreetNames =
+    [
+        "Linden", "Garten", "Berg", "Schul", "Kirch", "Mühlen", "Rosen", "Wald", "Bahnhof", "Goethe", "Schiller", "Mozart", "Buchen", "Eichen", "Ahorn",
+        "Birken", "Wiesen", "Brunnen", "Markt", "Hafen", "Ufer", "Sonnen", "Blumen", "Kastanien", "Tannen", "Kloster", "Schloss", "Brücken", "Feld", "Weinberg",
+    ];
+
+    private static readonly string[] StreetKinds = ["straße", "weg", "allee", "gasse", "platz", "ring"];
+
+    /// <summary>Crm and Erp ask for the same one after the other; nobody does later.</summary>
+    private static readonly WeakReference<SeedCustomer[]> Latest = new([]);
+
+    public static SeedCustomer[] Generate()
     {
+        if (Latest.TryGetTarget(out var latest) && latest.Length > 0)
+        {
+            return latest;
+        }
+
         var random = new Randomizer(20260630);
         var name = new Name("de") { Random = random };
-        var streets = new Address("de") { Random = random };
-        for (var number = 1; number <= Company.CustomerCount; number++)
-        {
-            yield return Next(number, random, name, streets);
-        }
+        SeedCustomer[] customers = [.. Enumerable.Range(1, Company.CustomerCount).Select(number => Next(number, random, name))];
+        Latest.SetTarget(customers);
+        return customers;
     }
 
     /// <summary>An address in <paramref name="city"/>, within about five kilometres of its centre.</summary>
@@ -43,15 +57,15 @@ internal static class SeedCustomers
             Math.Round(city.Longitude + random.Double(-0.065, 0.065), 6));
     }
 
-    private static SeedCustomer Next(int number, Randomizer random, Name name, Address streets)
+    private static SeedCustomer Next(int number, Randomizer random, Name name)
     {
         var female = random.Bool();
         var given = name.FirstName(female ? Name.Gender.Female : Name.Gender.Male);
         var family = name.LastName();
         var city = random.ListItem((IList<City>)Company.Cities);
-        var home = AddressIn(city, random, streets.StreetName());
+        var home = AddressIn(city, random, Street(random));
         var work = random.Bool(0.2f)
-            ? AddressIn(random.ListItem((IList<City>)Company.Cities), random, streets.StreetName())
+            ? AddressIn(random.ListItem((IList<City>)Company.Cities), random, Street(random))
             : null;
         var tier = random.WeightedRandom(Tiers, TierWeights);
         var memberSince = DateOnly.FromDateTime(Company.Epoch.UtcDateTime).AddDays(-random.Number(30, 3_000));
@@ -79,6 +93,8 @@ internal static class SeedCustomers
             Company.Epoch.AddMinutes(-random.Number(1_000, 1_000_000)),
             Company.Epoch.AddMinutes(-random.Number(1, 500_000)));
     }
+
+    private static string Street(Randomizer random) => random.ArrayElement(StreetNames) + random.ArrayElement(StreetKinds);
 
     private static string Mailbox(string name)
     {

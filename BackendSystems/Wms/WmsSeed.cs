@@ -44,18 +44,18 @@ internal sealed class WmsSeed([FromKeyedServices(Databases.Wms)] NpgsqlDataSourc
                 {
                     var onHand = random.Bool(0.08f) ? 0 : random.Number(1, 40);
                     var moved = Company.Epoch.AddDays(-random.Number(0, 90));
-                    await copy.StartRowAsync(ct);
-                    await copy.WriteAsync(store.Code, NpgsqlDbType.Varchar, ct);
-                    await copy.WriteAsync(Company.ArticleNo(index), NpgsqlDbType.Varchar, ct);
-                    await copy.WriteAsync(onHand, NpgsqlDbType.Integer, ct);
-                    await copy.WriteAsync(Math.Min(onHand, random.Bool(0.2f) ? random.Number(1, 3) : 0), NpgsqlDbType.Integer, ct);
-                    await copy.WriteAsync(random.Bool(0.3f) ? random.Number(1, 5) * 10 : 0, NpgsqlDbType.Integer, ct);
-                    await copy.WriteAsync(
+                    copy.StartRow();
+                    copy.Write(store.Code, NpgsqlDbType.Varchar);
+                    copy.Write(Company.ArticleNo(index), NpgsqlDbType.Varchar);
+                    copy.Write(onHand, NpgsqlDbType.Integer);
+                    copy.Write(Math.Min(onHand, random.Bool(0.2f) ? random.Number(1, 3) : 0), NpgsqlDbType.Integer);
+                    copy.Write(random.Bool(0.3f) ? random.Number(1, 5) * 10 : 0, NpgsqlDbType.Integer);
+                    copy.Write(
                         string.Create(CultureInfo.InvariantCulture, $"{(char)('A' + random.Number(0, 7))}-{random.Number(1, 20):00}-{random.Number(1, 40):00}"),
-                        NpgsqlDbType.Varchar, ct);
-                    await copy.WriteAsync(random.Bool(0.01f) ? "B" : "A", NpgsqlDbType.Char, ct);
-                    await copy.WriteAsync((moved.Year * 10_000) + (moved.Month * 100) + moved.Day, NpgsqlDbType.Integer, ct);
-                    await copy.WriteAsync(++change, NpgsqlDbType.Bigint, ct);
+                        NpgsqlDbType.Varchar);
+                    copy.Write(random.Bool(0.01f) ? "B" : "A", NpgsqlDbType.Char);
+                    copy.Write((moved.Year * 10_000) + (moved.Month * 100) + moved.Day, NpgsqlDbType.Integer);
+                    copy.Write(++change, NpgsqlDbType.Bigint);
                 }
             }
 
