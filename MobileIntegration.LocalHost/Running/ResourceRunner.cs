@@ -31,12 +31,13 @@ internal sealed class ResourceRunner(
 
             if (starting.Count > 0)
             {
-                var stopping = new CancellationTokenSource();
-                var prepared = PrepareAsync(starting, ignoreWaits, stopping.Token);
-                var ready = new Lazy<Task>(() => eventing.PublishAsync(new ResourceReadyEvent(resource, services), stopping.Token));
+                var preparing = new CancellationTokenSource();
+                var prepared = PrepareAsync(starting, ignoreWaits, preparing.Token);
+                var ready = new Lazy<Task>(() => eventing.PublishAsync(new ResourceReadyEvent(resource, services), preparing.Token));
                 foreach (var instance in starting)
                 {
-                    _lives[instance] = new Life(LiveAsync(instance, prepared, ready, stopping.Token), prepared, stopping);
+                    var stopping = new CancellationTokenSource();
+                    _lives[instance] = new Life(LiveAsync(instance, prepared, ready, stopping.Token), stopping, prepared, preparing);
                 }
             }
         }
@@ -70,6 +71,11 @@ internal sealed class ResourceRunner(
         if (_lives.Remove(instance, out var life))
         {
             await life.Stopping.CancelAsync();
+            if (!_lives.Values.Any(other => other.Preparing == life.Preparing))
+            {
+                await life.Preparing.CancelAsync();
+            }
+
             await life.Work;
             life.Stopping.Dispose();
         }
@@ -113,7 +119,7 @@ internal sealed class ResourceRunner(
         await Task.Yield();
         try
         {
-            if (!await prepared)
+            if (!await prepared.WaitAsync(ct))
             {
                 return;
             }
@@ -122,8 +128,8 @@ internal sealed class ResourceRunner(
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
-            // Stopped between two starts.
-            await instance.PublishAsync(KnownResourceStates.Finished);
+            // Stopped before a start, or between two.
+            await instance.PublishAsync(prepared.IsCompleted ? KnownResourceStates.Finished : KnownResourceStates.NotStarted);
         }
         catch (Exception exception)
         {
@@ -136,7 +142,8 @@ internal sealed class ResourceRunner(
         }
     }
 
-    private sealed record Life(Task Work, Task<bool> Prepared, CancellationTokenSource Stopping)
+    /// <param name="Preparing">Shared by the instances that were started together.</param>
+    private sealed record Life(Task Work, CancellationTokenSource Stopping, Task<bool> Prepared, CancellationTokenSource Preparing)
     {
         public bool IsWaiting => !Prepared.IsCompleted;
     }

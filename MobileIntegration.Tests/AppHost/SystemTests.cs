@@ -114,7 +114,11 @@ public abstract class SystemTests(RunningSystem system)
     public async Task A_device_registers_through_the_gateway()
     {
         var id = Guid.CreateVersion7();
-        var device = new { appId = "shop", platform = "android", osVersion = "16", appVersion = "1.4.0", model = "Pixel 9", locale = "de-DE", timeZone = "Europe/Berlin" };
+        var device = new
+        {
+            appId = "com.example.shop", appVersion = "1.4.0", platform = "android", osVersion = "16", model = "Pixel 9",
+            locale = "de-DE", timeZone = "Europe/Berlin", pushAddresses = Array.Empty<object>(),
+        };
 
         using var first = await _gateway.PutAsJsonAsync($"/devices/{id}", device);
         using var second = await _gateway.PutAsJsonAsync($"/devices/{id}", device);
