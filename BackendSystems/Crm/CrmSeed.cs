@@ -1,6 +1,5 @@
 using BackendSystems.Seeding;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace BackendSystems.Crm;
 
@@ -12,25 +11,16 @@ internal sealed class CrmSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private static async Task WriteAsync(NpgsqlConnection connection, CancellationToken ct)
-    {
-        await using var copy = await connection.BeginBinaryImportAsync(
-            "copy crm.customers (customer_no, rev, modified_at, tier, points, member_since, fields, search) from stdin (format binary)", ct);
-        foreach (var customer in SeedCustomers.Generate())
-        {
-            var fields = Fields(customer);
-            copy.StartRow();
-            copy.Write(customer.Number, NpgsqlDbType.Integer);
-            copy.Write(1, NpgsqlDbType.Integer);
-            copy.Write(customer.ModifiedAt, NpgsqlDbType.TimestampTz);
-            copy.Write(customer.Tier, NpgsqlDbType.Text);
-            copy.Write(customer.Points, NpgsqlDbType.Integer);
-            copy.Write(customer.MemberSince, NpgsqlDbType.Date);
-            copy.Write(fields.ToJson(), NpgsqlDbType.Jsonb);
-            copy.Write(fields.SearchText(), NpgsqlDbType.Text);
-        }
+    private static Task WriteAsync(NpgsqlConnection connection, CancellationToken ct) => connection.CopyAsync(
+        "crm.customers (customer_no, rev, modified_at, tier, points, member_since, fields, search)", SeedCustomers.Generate().Select(Row), ct);
 
-        await copy.CompleteAsync(ct);
+    private static object?[] Row(SeedCustomer customer)
+    {
+        var fields = Fields(customer);
+        return
+        [
+            customer.Number, 1, customer.ModifiedAt, customer.Tier, customer.Points, customer.MemberSince, fields.ToJson(), fields.SearchText(),
+        ];
     }
 
     private static CustomerFields Fields(SeedCustomer customer)

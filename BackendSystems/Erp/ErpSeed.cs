@@ -1,8 +1,8 @@
 using System.Globalization;
 using BackendSystems.Seeding;
 using Bogus;
+using Dapper;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace BackendSystems.Erp;
 
@@ -22,94 +22,64 @@ internal sealed class ErpSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
         var products = SeedProducts.Generate().ToList();
         var orders = Orders(customers, products).ToList();
 
-        await using (var copy = await connection.BeginBinaryImportAsync(
-            "copy erp.customers (customer_no, name, street, postal_code, city, country_code) from stdin (format binary)", ct))
-        {
-            foreach (var customer in customers)
-            {
-                var home = customer.Home;
-                await copy.WriteRowAsync(ct, customer.Number, Name(customer), Street(customer), home.Postcode, home.City.Name, home.City.Country);
-            }
+        await connection.CopyAsync(
+            "erp.customers (customer_no, name, street, postal_code, city, country_code)",
+            customers.Select(customer => (object?[])
+            [
+                customer.Number, Name(customer), Street(customer), customer.Home.Postcode, customer.Home.City.Name, customer.Home.City.Country,
+            ]),
+            ct);
+        await connection.CopyAsync("erp.articles (article_no, description)", products.Select(product => (object?[])[product.Sku, Description(product)]), ct);
+        await connection.CopyAsync("erp.plants (plant)", Company.Stores.Select(store => (object?[])[store.Code]), ct);
 
-            await copy.CompleteAsync(ct);
-        }
-
-        await using (var copy = await connection.BeginBinaryImportAsync("copy erp.articles (article_no, description) from stdin (format binary)", ct))
-        {
-            foreach (var product in products)
-            {
-                await copy.WriteRowAsync(ct, product.Sku, Description(product));
-            }
-
-            await copy.CompleteAsync(ct);
-        }
-
-        await using (var copy = await connection.BeginBinaryImportAsync("copy erp.plants (plant) from stdin (format binary)", ct))
-        {
-            foreach (var store in Company.Stores)
-            {
-                await copy.WriteRowAsync(ct, store.Code);
-            }
-
-            await copy.CompleteAsync(ct);
-        }
-
-        await WriteOrdersAsync(connection, orders, ct);
-        await using var lines = await connection.BeginBinaryImportAsync(
-            "copy erp.order_lines (order_no, position, article_no, description, quantity, unit_price, line_amount) from stdin (format binary)", ct);
-        foreach (var order in orders)
-        {
-            for (var at = 0; at < order.Lines.Length; at++)
-            {
-                var (product, quantity) = order.Lines[at];
-                lines.StartRow();
-                lines.Write(order.Number, NpgsqlDbType.Bigint);
-                lines.Write((at + 1) * 10, NpgsqlDbType.Integer);
-                lines.Write(product.Sku, NpgsqlDbType.Text);
-                lines.Write(Description(product), NpgsqlDbType.Text);
-                lines.Write(quantity, NpgsqlDbType.Integer);
-                lines.Write(product.ListPrice, NpgsqlDbType.Numeric);
-                lines.Write(product.ListPrice * quantity, NpgsqlDbType.Numeric);
-            }
-        }
-
-        await lines.CompleteAsync(ct);
+        // A foreign key that comes after the rows is checked in one pass, else row by row.
+        await ExecuteAsync(connection, "alter table erp.orders drop constraint orders_customer_no_fkey, drop constraint orders_plant_fkey", ct);
+        await connection.CopyAsync(
+            """
+            erp.orders (order_no, customer_no, status, currency, net_amount, tax_amount, gross_amount, order_date, changed_at, revision, plant,
+                ship_name, ship_street, ship_postal_code, ship_city, ship_country_code, carrier, tracking_no)
+            """,
+            orders.Select(Row),
+            ct);
+        await ExecuteAsync(
+            connection,
+            """
+            alter table erp.orders add foreign key (customer_no) references erp.customers (customer_no), add foreign key (plant) references erp.plants (plant);
+            alter table erp.order_lines drop constraint order_lines_order_no_fkey;
+            """,
+            ct);
+        await connection.CopyAsync(
+            "erp.order_lines (order_no, position, article_no, description, quantity, unit_price, line_amount)", orders.SelectMany(Lines), ct);
+        await ExecuteAsync(connection, "alter table erp.order_lines add foreign key (order_no) references erp.orders (order_no)", ct);
     }
 
-    private static async Task WriteOrdersAsync(NpgsqlConnection connection, List<SeedOrder> orders, CancellationToken ct)
-    {
-        await using var copy = await connection.BeginBinaryImportAsync(
-            """
-            copy erp.orders (order_no, customer_no, status, currency, net_amount, tax_amount, gross_amount, order_date, changed_at, revision, plant,
-                ship_name, ship_street, ship_postal_code, ship_city, ship_country_code, carrier, tracking_no) from stdin (format binary)
-            """, ct);
-        foreach (var order in orders)
-        {
-            var gross = order.Lines.Sum(line => line.Product.ListPrice * line.Quantity);
-            var net = decimal.Round(gross / (1 + Company.TaxRate), 2);
-            var shipped = order.Status is "SHIPPED" or "DELIVERED";
-            copy.StartRow();
-            copy.Write(order.Number, NpgsqlDbType.Bigint);
-            copy.Write(order.Customer.Number, NpgsqlDbType.Integer);
-            copy.Write(order.Status, NpgsqlDbType.Text);
-            copy.Write(Company.Currency, NpgsqlDbType.Text);
-            copy.Write(net, NpgsqlDbType.Numeric);
-            copy.Write(gross - net, NpgsqlDbType.Numeric);
-            copy.Write(gross, NpgsqlDbType.Numeric);
-            copy.Write(order.PlacedAt, NpgsqlDbType.TimestampTz);
-            copy.Write(order.ChangedAt, NpgsqlDbType.TimestampTz);
-            copy.Write(order.Revision, NpgsqlDbType.Integer);
-            copy.Write(order.Plant, NpgsqlDbType.Text);
-            copy.Write(Name(order.Customer), NpgsqlDbType.Text);
-            copy.Write(Street(order.Customer), NpgsqlDbType.Text);
-            copy.Write(order.Customer.Home.Postcode, NpgsqlDbType.Text);
-            copy.Write(order.Customer.Home.City.Name, NpgsqlDbType.Text);
-            copy.Write(order.Customer.Home.City.Country, NpgsqlDbType.Text);
-            copy.Write(shipped ? "DHL" : null, NpgsqlDbType.Text);
-            copy.Write(shipped ? string.Create(CultureInfo.InvariantCulture, $"JJD{order.Number}") : null, NpgsqlDbType.Text);
-        }
+    private static Task<int> ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct) =>
+        connection.ExecuteAsync(new CommandDefinition(sql, cancellationToken: ct));
 
-        await copy.CompleteAsync(ct);
+    private static object?[] Row(SeedOrder order)
+    {
+        var gross = order.Lines.Sum(line => line.Product.ListPrice * line.Quantity);
+        var net = decimal.Round(gross / (1 + Company.TaxRate), 2);
+        var shipped = order.Status is "SHIPPED" or "DELIVERED";
+        var home = order.Customer.Home;
+        return
+        [
+            order.Number, order.Customer.Number, order.Status, Company.Currency, net, gross - net, gross, order.PlacedAt, order.ChangedAt, order.Revision,
+            order.Plant, Name(order.Customer), Street(order.Customer), home.Postcode, home.City.Name, home.City.Country, shipped ? "DHL" : null,
+            shipped ? string.Create(CultureInfo.InvariantCulture, $"JJD{order.Number}") : null,
+        ];
+    }
+
+    private static IEnumerable<object?[]> Lines(SeedOrder order)
+    {
+        for (var at = 0; at < order.Lines.Length; at++)
+        {
+            var (product, quantity) = order.Lines[at];
+            yield return
+            [
+                order.Number, (at + 1) * 10, product.Sku, Description(product), quantity, product.ListPrice, product.ListPrice * quantity,
+            ];
+        }
     }
 
     /// <summary>Everybody ordered at least twice, some far more often; order numbers rise with time.</summary>

@@ -1,6 +1,5 @@
 using BackendSystems.Seeding;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace BackendSystems.Pim;
 
@@ -14,45 +13,23 @@ internal sealed class PimSeed([FromKeyedServices(Databases.Backend)] NpgsqlDataS
 
     private static async Task WriteAsync(NpgsqlConnection connection, CancellationToken ct)
     {
-        await using (var copy = await connection.BeginBinaryImportAsync(
-            "copy pim.categories (code, name, name_de, department, sort_order) from stdin (format binary)", ct))
-        {
-            foreach (var category in SeedProducts.Categories)
-            {
-                await copy.WriteRowAsync(ct, category.Code, category.Name, category.NameDe, category.Department, category.SortOrder);
-            }
-
-            await copy.CompleteAsync(ct);
-        }
-
-        await using var products = await connection.BeginBinaryImportAsync(
+        await connection.CopyAsync(
+            "pim.categories (code, name, name_de, department, sort_order)",
+            SeedProducts.Categories.Select(category => (object?[])[category.Code, category.Name, category.NameDe, category.Department, category.SortOrder]),
+            ct);
+        await connection.CopyAsync(
             """
-            copy pim.products (sku, name, name_de, description, brand, category_code, list_price, sale_price, currency, ean, colour, size, weight_grams,
-                image_url, active, launched_on, revision, last_modified) from stdin (format binary)
-            """, ct);
-        foreach (var product in SeedProducts.Generate())
-        {
-            products.StartRow();
-            products.Write(product.Sku, NpgsqlDbType.Text);
-            products.Write(product.Name, NpgsqlDbType.Text);
-            products.Write(product.NameDe, NpgsqlDbType.Text);
-            products.Write(product.Description, NpgsqlDbType.Text);
-            products.Write(product.Brand, NpgsqlDbType.Text);
-            products.Write(product.Category.Code, NpgsqlDbType.Text);
-            products.Write(product.ListPrice, NpgsqlDbType.Numeric);
-            products.Write(product.SalePrice, NpgsqlDbType.Numeric);
-            products.Write(Company.Currency, NpgsqlDbType.Text);
-            products.Write(product.Ean, NpgsqlDbType.Text);
-            products.Write(product.Colour, NpgsqlDbType.Text);
-            products.Write(product.Size, NpgsqlDbType.Text);
-            products.Write(product.WeightGrams, NpgsqlDbType.Integer);
-            products.Write($"https://images.example.com/products/{product.Sku}/{{size}}.jpg", NpgsqlDbType.Text);
-            products.Write(product.Active, NpgsqlDbType.Boolean);
-            products.Write(product.LaunchedOn, NpgsqlDbType.Date);
-            products.Write(1, NpgsqlDbType.Integer);
-            products.Write(product.ModifiedAt, NpgsqlDbType.TimestampTz);
-        }
-
-        await products.CompleteAsync(ct);
+            pim.products (sku, name, name_de, description, brand, category_code, list_price, sale_price, currency, ean, colour, size, weight_grams,
+                image_url, active, launched_on, revision, last_modified)
+            """,
+            SeedProducts.Generate().Select(Row),
+            ct);
     }
+
+    private static object?[] Row(SeedProduct product) =>
+    [
+        product.Sku, product.Name, product.NameDe, product.Description, product.Brand, product.Category.Code, product.ListPrice, product.SalePrice,
+        Company.Currency, product.Ean, product.Colour, product.Size, product.WeightGrams, $"https://images.example.com/products/{product.Sku}/{{size}}.jpg",
+        product.Active, product.LaunchedOn, 1, product.ModifiedAt,
+    ];
 }

@@ -11,9 +11,7 @@ internal sealed class Seeder(ILogger<Seeder> log)
 {
     /// <param name="system">Name in the log and of the lock.</param>
     /// <param name="table">Table that tells by its first row that the work was done before.</param>
-    /// <param name="writeAsync">
-    /// Copies the rows. Values are best written with the synchronous members: a million of them cost half a second less, and nothing else runs yet.
-    /// </param>
+    /// <param name="writeAsync">Copies the rows.</param>
     public async Task RunAsync(
         NpgsqlDataSource database, string system, string table, Func<NpgsqlConnection, CancellationToken, Task> writeAsync, CancellationToken ct)
     {

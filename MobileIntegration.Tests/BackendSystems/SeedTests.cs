@@ -65,7 +65,7 @@ public sealed class SeedTests
             {
                 await Eventually.TrueAsync(async () => await BackOffice.ScalarAsync<bool>(databases.Wms, $"""
                     select exists(select from pg_stat_activity
-                        where datname = '{connection.Database}' and query ilike 'copy erp.order_lines%' and wait_event_type = 'Lock')
+                        where datname = '{connection.Database}' and query ilike '%table erp.order_lines%' and wait_event_type = 'Lock')
                     """), Patience);
             }
             finally
