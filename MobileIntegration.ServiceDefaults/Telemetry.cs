@@ -15,8 +15,8 @@ internal static class Telemetry
     /// </summary>
     public static void AddTelemetry(this IHostApplicationBuilder builder)
     {
-        // A line a request says nothing that its trace does not; a service's configuration may ask for them.
-        foreach (var category in (string[])["Microsoft.AspNetCore", "System.Net.Http.HttpClient"])
+        // A line a request or a statement says nothing that its trace does not; a service's configuration may ask for them.
+        foreach (var category in (string[])["Microsoft.AspNetCore", "System.Net.Http.HttpClient", "Npgsql", "Polly"])
         {
             builder.Configuration[$"Logging:LogLevel:{category}"] ??= "Warning";
         }
