@@ -13,6 +13,9 @@ internal static class Routes
         ("/devices/{**rest}", "devices"),
     ];
 
+    /// <summary>Neither CONNECT, which asks for a tunnel, nor TRACE, which reads back what a proxy added.</summary>
+    private static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
     public static void AddRoutes(this IHostApplicationBuilder builder)
     {
         // A service may be silent for less than the request may take, so that the answer is the service's fault and says so.
@@ -21,11 +24,18 @@ internal static class Routes
         builder.Services
             .AddReverseProxy()
             .LoadFromMemory(
-                [.. Public.Select(route => new RouteConfig { RouteId = route.Path, ClusterId = route.Service, Match = new() { Path = route.Path } })],
+                [.. Public.Select(route => new RouteConfig
+                {
+                    RouteId = route.Path,
+                    ClusterId = route.Service,
+                    Match = new() { Path = route.Path, Methods = Methods },
+                })],
                 [.. Public.Select(route => route.Service).Distinct().Select(service => new ClusterConfig
                 {
                     ClusterId = service,
                     Destinations = new Dictionary<string, DestinationConfig> { [service] = new() { Address = $"http://{service}" } },
+                    // Kestrel reads headers as UTF-8; the client's default is to refuse what is not ASCII.
+                    HttpClient = new HttpClientConfig { RequestHeaderEncoding = "utf-8" },
                     HttpRequest = new ForwarderRequestConfig { ActivityTimeout = silence },
                 })])
             .Services.AddSingleton<Yarp.ReverseProxy.ServiceDiscovery.IDestinationResolver, DiscoveredDestinations>();

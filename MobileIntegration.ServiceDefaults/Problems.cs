@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Diagnostics;
@@ -24,7 +25,10 @@ internal static class Problems
         services.AddExceptionHandler<UnreadableRequestHandler>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.ConfigureHttpJsonOptions(options =>
-            options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false)));
+        {
+            options.SerializerOptions.AllowDuplicateProperties = false;
+            options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
+        });
 
         services.AddOptions<ServiceLimits>().BindConfiguration("Limits").ValidateDataAnnotations().ValidateOnStart();
         services.AddRequestTimeouts();
@@ -89,14 +93,25 @@ internal sealed class UnreadableRequestHandler(IProblemDetailsService problems) 
     {
         if (exception is not BadHttpRequestException unreadable)
         {
-            return false;
+            // The JSON reader says of a charset that does not exist that the operation is invalid.
+            if (exception is not InvalidOperationException { InnerException: ArgumentException } || IsKnownCharset(httpContext.Request))
+            {
+                return false;
+            }
+            unreadable = new("The body's charset is not known. Send UTF-8.", StatusCodes.Status415UnsupportedMediaType, exception);
         }
         var problem = new ProblemDetails { Status = unreadable.StatusCode };
         if (unreadable.StatusCode is not StatusCodes.Status413PayloadTooLarge)
         {
-            problem.Detail = exception.InnerException is JsonException syntax ? $"{exception.Message} {syntax.Message}" : exception.Message;
+            problem.Detail = unreadable.InnerException is JsonException syntax ? $"{unreadable.Message} {syntax.Message}" : unreadable.Message;
         }
         httpContext.Response.StatusCode = unreadable.StatusCode;
         return await problems.TryWriteAsync(new() { HttpContext = httpContext, ProblemDetails = problem, Exception = exception });
+    }
+
+    private static bool IsKnownCharset(HttpRequest request)
+    {
+        var charset = request.GetTypedHeaders().ContentType?.Charset.Value ?? "";
+        return charset.Length is 0 || Encoding.GetEncodings().Any(known => known.Name.Equals(charset.Trim('"'), StringComparison.OrdinalIgnoreCase));
     }
 }

@@ -10,18 +10,24 @@ internal static class CustomerPatch
     public static CustomerFields? Apply(CustomerFields current, JsonObject patch, Dictionary<string, string[]> errors)
     {
         var target = JsonSerializer.SerializeToNode(current, JsonSerializerOptions.Web)!.AsObject();
-        foreach (var (name, _) in patch.Where(member => !target.ContainsKey(member.Key)))
-        {
-            errors[name] = [$"{name} cannot be changed here. Valid: {string.Join(", ", target.Select(member => member.Key))}."];
-        }
-
         try
         {
+            foreach (var (name, _) in patch.Where(member => !target.ContainsKey(member.Key)))
+            {
+                errors[name] = [$"{name} cannot be changed here. Valid: {string.Join(", ", target.Select(member => member.Key))}."];
+            }
+
             return Merge(target, patch).Deserialize<CustomerFields>(JsonSerializerOptions.Web);
         }
         catch (JsonException exception)
         {
             errors[(exception.Path ?? "$").Replace("$.", "")] = ["The value has the wrong type: compare the member with a customer you read."];
+            return null;
+        }
+        catch (InvalidOperationException)
+        {
+            // JSON can escape half of a surrogate pair, and the tree is decoded as it is read.
+            errors["$"] = ["A text holds half of a surrogate pair. Send whole characters."];
             return null;
         }
     }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Xml;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
 
 namespace BackendSystems.Erp;
 
@@ -27,9 +28,9 @@ internal static class ErpEnvelope
             return;
         }
 
-        if (context.Request.ContentType?.StartsWith("text/xml", StringComparison.OrdinalIgnoreCase) != true)
+        if (!IsXml(context.Request.ContentType))
         {
-            await WriteFaultAsync(context, StatusCodes.Status415UnsupportedMediaType, "Client", "SOAP 1.1 comes as text/xml.");
+            await WriteFaultAsync(context, StatusCodes.Status415UnsupportedMediaType, "Client", "SOAP 1.1 comes as text/xml in UTF-8.");
             return;
         }
 
@@ -49,7 +50,7 @@ internal static class ErpEnvelope
             return;
         }
 
-        if (await RefuseAsync(message) is var (code, reason))
+        if (await RefuseAsync(message, context.Request.Headers["SOAPAction"].ToString().Trim('"')) is var (code, reason))
         {
             await WriteFaultAsync(context, StatusCodes.Status500InternalServerError, code, reason);
             return;
@@ -82,14 +83,19 @@ internal static class ErpEnvelope
             xml.WriteStartElement("Body", Soap11);
             xml.WriteStartElement("Fault", Soap11);
             xml.WriteElementString("faultcode", $"s:{code}");
-            xml.WriteElementString("faultstring", reason);
+            xml.WriteElementString("faultstring", string.Concat(reason.Select(letter => XmlConvert.IsXmlChar(letter) ? letter : '?')));
         }
 
         await context.Response.WriteAsync(fault.ToString(), context.RequestAborted);
     }
 
+    private static bool IsXml(string? contentType) =>
+        MediaTypeHeaderValue.TryParse(contentType, out var type)
+        && type.MediaType.Equals("text/xml", StringComparison.OrdinalIgnoreCase)
+        && (type.Charset.Length is 0 || HeaderUtilities.RemoveQuotes(type.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase));
+
     /// <returns>The fault code and reason, or null for a message that may go on.</returns>
-    private static async Task<(string Code, string Reason)?> RefuseAsync(MemoryStream message)
+    private static async Task<(string Code, string Reason)?> RefuseAsync(MemoryStream message, string action)
     {
         message.Position = 0;
         var settings = new XmlReaderSettings
@@ -115,6 +121,11 @@ internal static class ErpEnvelope
             if (!body || xml.NamespaceURI != ErpNamespace.Uri || !Operations.Contains(xml.LocalName))
             {
                 return ("Client", $"The Body must hold one of {string.Join(", ", Operations)} in the namespace {ErpNamespace.Uri}.");
+            }
+
+            if (action.Length > 0 && action != $"{ErpNamespace.Uri}/OrderService/{xml.LocalName}")
+            {
+                return ("Client", $"The SOAPAction is not that of {xml.LocalName}: send {ErpNamespace.Uri}/OrderService/{xml.LocalName}, or none.");
             }
 
             while (await xml.ReadAsync())

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using BackendSystems.Seeding;
 
@@ -6,6 +7,8 @@ namespace BackendSystems.Erp;
 /// <summary>What the Erp takes as an order, as far as it can tell without its tables.</summary>
 internal static partial class OrderRules
 {
+    private const decimal LargestAmount = 9_999_999_999.99m;
+
     /// <returns>The first rule that is broken, or null.</returns>
     public static InvalidOrder? Check(NewOrder order)
     {
@@ -45,7 +48,10 @@ internal static partial class OrderRules
             return Wrong("TOO_MANY_LINES", "Lines", "must hold at most 100 lines.");
         }
 
-        return lines.Select(Line).FirstOrDefault(found => found is not null);
+        return lines.Select(Line).FirstOrDefault(found => found is not null)
+            ?? (lines.Sum(line => line.Quantity * line.UnitPrice) > LargestAmount
+                ? Wrong("OUT_OF_RANGE", "Lines", string.Create(CultureInfo.InvariantCulture, $"must come to {LargestAmount} at most."))
+                : null);
     }
 
     private static InvalidOrder? Line(NewOrderLine? line, int at)

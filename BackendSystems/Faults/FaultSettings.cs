@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace BackendSystems.Faults;
 
 /// <summary>How a system misbehaves; all off by default.</summary>
@@ -8,6 +10,7 @@ namespace BackendSystems.Faults;
 /// <param name="Outage">Connections are cut without an answer.</param>
 /// <param name="DripBytesPerSecond">How slowly bodies come; 0 is off, or 1 to 1000000.</param>
 /// <param name="Seed">Makes the choice of failing calls repeatable.</param>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record FaultSettings(
     int LatencyMs = 0, int JitterMs = 0, double ErrorRate = 0, int ErrorStatus = 503, bool Outage = false, int DripBytesPerSecond = 0, int Seed = 1)
 {

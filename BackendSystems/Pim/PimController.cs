@@ -74,6 +74,8 @@ internal sealed class PimErrorsAttribute : Attribute, IAlwaysRunResultFilter, IE
         {
             PostgresException { SqlState: ['2', '2', ..] } data =>
                 Error(StatusCodes.Status400BadRequest, $"The query cannot be computed: {data.MessageText}."),
+            OverflowException =>
+                Error(StatusCodes.Status400BadRequest, "A number in the query is larger than any that is here. Use a smaller one."),
             ODataException query => Error(StatusCodes.Status400BadRequest, query.Message),
             InvalidOperationException { Source: "Microsoft.EntityFrameworkCore" } =>
                 Error(StatusCodes.Status400BadRequest, "The query cannot be answered in SQL. Use simpler functions in $filter and $orderby."),

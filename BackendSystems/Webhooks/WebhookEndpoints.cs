@@ -36,7 +36,7 @@ internal static class WebhookEndpoints
             }
 
             var events = request.Events ?? [];
-            if (events.Except(channel.Events).FirstOrDefault() is { } unknown)
+            if (events.Except(channel.Events).ToList() is [var unknown, ..])
             {
                 errors["events"] = [$"'{unknown}' is no event of {channel.System}. Valid: {string.Join(", ", channel.Events)}."];
             }

@@ -9,9 +9,9 @@ internal static class WebhookTarget
     /// <returns>What is wrong with the address and how to mend it, or null.</returns>
     public static string? Refuse(string? url, bool allowPrivate)
     {
-        if (url is null || url.Length > 500 || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("https" or "http"))
+        if (url is null || url.Length > 500 || url.Any(char.IsControl) || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("https" or "http"))
         {
-            return "url must be an absolute https address of at most 500 characters.";
+            return "url must be an absolute https address of at most 500 characters, none of them a control character.";
         }
 
         if (uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
