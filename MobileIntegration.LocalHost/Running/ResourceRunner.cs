@@ -31,6 +31,11 @@ internal sealed class ResourceRunner(
 
             if (starting.Count > 0)
             {
+                foreach (var instance in starting)
+                {
+                    await instance.PublishAsync(KnownResourceStates.Starting);
+                }
+
                 var preparing = new CancellationTokenSource();
                 var prepared = PrepareAsync(starting, ignoreWaits, preparing.Token);
                 var ready = new Lazy<Task>(() => eventing.PublishAsync(new ResourceReadyEvent(resource, services), preparing.Token));
