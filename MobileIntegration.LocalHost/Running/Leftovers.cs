@@ -157,7 +157,9 @@ internal sealed class Leftovers : IDisposable
             RedirectStandardError = true,
         };
 
-        string[] words = Executables.Find("setsid") is { } setsid ? [setsid, "sh", "-c", WatchdogScript] : ["sh", "-c", WatchdogScript];
+        // POSIX puts sh there, whatever the PATH is.
+        string[] shell = ["/bin/sh", "-c", WatchdogScript];
+        string[] words = Executables.Find("setsid") is { } setsid ? [setsid, .. shell] : shell;
         command.FileName = words[0];
         foreach (var word in words.Skip(1))
         {
