@@ -1,3 +1,4 @@
+using MobileIntegration.ServiceDefaults;
 using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -12,18 +13,21 @@ internal static class Routes
         ("/devices/{**rest}", "devices"),
     ];
 
-    /// <summary>How long a service may be silent: shorter than the request's own time-out, so that the answer is the service's fault and says so.</summary>
-    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(25);
-
-    public static void AddRoutes(this IHostApplicationBuilder builder) => builder.Services
-        .AddReverseProxy()
-        .LoadFromMemory(
-            [.. Public.Select(route => new RouteConfig { RouteId = route.Path, ClusterId = route.Service, Match = new() { Path = route.Path } })],
-            [.. Public.Select(route => route.Service).Distinct().Select(service => new ClusterConfig
-            {
-                ClusterId = service,
-                Destinations = new Dictionary<string, DestinationConfig> { [service] = new() { Address = $"http://{service}" } },
-                HttpRequest = new ForwarderRequestConfig { ActivityTimeout = Silence },
-            })])
-        .Services.AddSingleton<Yarp.ReverseProxy.ServiceDiscovery.IDestinationResolver, DiscoveredDestinations>();
+    public static void AddRoutes(this IHostApplicationBuilder builder)
+    {
+        // A service may be silent for less than the request may take, so that the answer is the service's fault and says so.
+        var limits = builder.Configuration.GetSection("Limits").Get<ServiceLimits>() ?? new();
+        var silence = TimeSpan.FromSeconds(limits.RequestSeconds * 5 / 6.0);
+        builder.Services
+            .AddReverseProxy()
+            .LoadFromMemory(
+                [.. Public.Select(route => new RouteConfig { RouteId = route.Path, ClusterId = route.Service, Match = new() { Path = route.Path } })],
+                [.. Public.Select(route => route.Service).Distinct().Select(service => new ClusterConfig
+                {
+                    ClusterId = service,
+                    Destinations = new Dictionary<string, DestinationConfig> { [service] = new() { Address = $"http://{service}" } },
+                    HttpRequest = new ForwarderRequestConfig { ActivityTimeout = silence },
+                })])
+            .Services.AddSingleton<Yarp.ReverseProxy.ServiceDiscovery.IDestinationResolver, DiscoveredDestinations>();
+    }
 }

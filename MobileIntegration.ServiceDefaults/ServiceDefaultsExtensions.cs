@@ -16,6 +16,7 @@ public static class ServiceDefaultsExtensions
         builder.AddTelemetry();
         builder.AddProblems();
         builder.AddManagementPort();
+        builder.AddListeningServer();
 
         builder.Services.AddOpenApi();
         builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), ["live"]);

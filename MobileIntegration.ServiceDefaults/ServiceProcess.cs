@@ -1,5 +1,5 @@
+using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
@@ -10,18 +10,25 @@ public static class ServiceProcess
 {
     /// <summary>
     /// Builds the service, validates its options, runs its migrations, then listens until it is told to stop. A start that the operator
-    /// has to mend ends with one line on standard error, which says the mend, and exit code 1.
+    /// has to mend ends with one line on standard error, which says the mend, and exit code 1. SIGTERM and SIGINT stop a start as they stop a
+    /// running service.
     /// </summary>
-    /// <returns>The process's exit code: 0 after an orderly stop.</returns>
+    /// <returns>The process's exit code: 0 after an orderly stop, also of a start.</returns>
     public static async Task<int> RunAsync(Func<WebApplication> build)
     {
         ArgumentNullException.ThrowIfNull(build);
+        var stopping = CancellationToken.None;
         try
         {
             await using var app = build();
+            stopping = app.Lifetime.ApplicationStopping;
             app.Services.GetService<IStartupValidator>()?.Validate();
-            await app.MigrateAsync(app.Lifetime.ApplicationStopping);
+            await MigrateAsync(app);
             await app.RunAsync();
+            return 0;
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
             return 0;
         }
         catch (StartException exception)
@@ -36,10 +43,21 @@ public static class ServiceProcess
         {
             return Explain(string.Join("; ", exception.InnerExceptions.SelectMany(inner => ((OptionsValidationException)inner).Failures)));
         }
-        catch (IOException exception) when (exception.InnerException is AddressInUseException)
+    }
+
+    /// <summary>The host listens to signals only from its own start on.</summary>
+    private static async Task MigrateAsync(WebApplication app)
+    {
+        void Stop(PosixSignalContext signal)
         {
-            return Explain($"{exception.Message} Stop what listens there, or choose another address with ASPNETCORE_URLS.");
+            signal.Cancel = true;
+            app.Lifetime.StopApplication();
         }
+
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        await app.MigrateAsync(app.Lifetime.ApplicationStopping);
+        app.Lifetime.ApplicationStopping.ThrowIfCancellationRequested();
     }
 
     private static int Explain(string message)

@@ -97,7 +97,14 @@ internal static class TestServices
     }
 
     /// <summary>Runs an executable as a process of its own until it ends, at most a minute.</summary>
-    public static async Task<(int ExitCode, string Error)> RunToEndAsync(string assembly, params (string Key, string Value)[] environment)
+    public static async Task<(int ExitCode, string Output, string Error)> RunToEndAsync(string assembly, params (string Key, string Value)[] environment)
+    {
+        using var process = StartProcess(assembly, environment);
+        return await process.EndAsync();
+    }
+
+    /// <summary>Starts an executable as a process of its own, at a free port unless <paramref name="environment"/> says otherwise.</summary>
+    public static Process StartProcess(string assembly, params (string Key, string Value)[] environment)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, $"{assembly}.dll")])
         {
@@ -109,15 +116,19 @@ internal static class TestServices
         {
             start.Environment[key] = value;
         }
-        using var process = Process.Start(start)!;
+        return Process.Start(start)!;
+    }
+
+    /// <summary>Waits for the end of a process, at most a minute, then kills it.</summary>
+    public static async Task<(int ExitCode, string Output, string Error)> EndAsync(this Process process)
+    {
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(limit.Token);
             var error = await process.StandardError.ReadToEndAsync(limit.Token);
-            await output;
             await process.WaitForExitAsync(limit.Token);
-            return (process.ExitCode, error);
+            return (process.ExitCode, await output, error);
         }
         finally
         {

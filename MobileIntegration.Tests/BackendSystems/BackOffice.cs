@@ -2,56 +2,14 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using BackendSystems.Erp;
 using Dapper;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Mvc.Testing;
-using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
 namespace MobileIntegration.Tests.BackendSystems;
 
-/// <summary>The back office in this process, started by its own Program.cs on a real Kestrel at a free port.</summary>
-internal sealed class BackOfficeHost : WebApplicationFactory<OrderService>
-{
-    private readonly (string Key, string Value)[] _settings;
-
-    public BackOfficeHost(params (string Key, string Value)[] settings)
-    {
-        _settings = settings;
-        UseKestrel(0);
-        StartServer();
-        Http = new HttpClient
-        {
-            BaseAddress = new(Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()),
-        };
-    }
-
-    public HttpClient Http { get; }
-
-    protected override void ConfigureWebHost(IWebHostBuilder builder)
-    {
-        foreach (var (key, value) in _settings)
-        {
-            builder.UseSetting(key, value);
-        }
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            Http.Dispose();
-        }
-
-        base.Dispose(disposing);
-    }
-}
-
 /// <summary>All four systems on databases of their own, started once for the tests of this folder, which run one after the other.</summary>
 public sealed class BackOffice : IAsyncLifetime, IDisposable
 {
-    private BackOfficeHost? _host;
+    private TestService<OrderService>? _host;
 
     public HttpClient Http => _host!.Http;
 
@@ -69,6 +27,7 @@ public sealed class BackOffice : IAsyncLifetime, IDisposable
             ("ConnectionStrings:backenddb", BackendDb),
             ("ConnectionStrings:wmsdb", WmsDb),
             ("Wms:DropFolder", DropFolder),
+            ("Webhooks:AllowPrivateTargets", "true"),
             ("Webhooks:FirstRetry", "00:00:00.020"));
     }
 
@@ -102,13 +61,8 @@ public sealed class BackOffice : IAsyncLifetime, IDisposable
         return (await connection.ExecuteScalarAsync<T>(sql))!;
     }
 
-    public static async Task ProblemAsync(HttpResponseMessage response, int status, string says)
-    {
-        var body = await response.Content.ReadAsStringAsync();
-        Assert.Equal(status, (int)response.StatusCode);
-        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
-        Assert.Contains(says, body, StringComparison.Ordinal);
-    }
+    public static async Task ProblemAsync(HttpResponseMessage response, int status, string says) =>
+        Assert.Contains(says, (await response.ProblemAsync(status)).ToString(), StringComparison.Ordinal);
 }
 
 [CollectionDefinition(Name)]

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using BackendSystems.Erp;
 using Dapper;
 using Npgsql;
 
@@ -59,7 +59,8 @@ public sealed class SeedTests
         await using (var barrier = await connection.BeginTransactionAsync())
         {
             await connection.ExecuteAsync("lock table erp.order_lines in access exclusive mode");
-            using var process = StartProcess(databases);
+            using var process = TestServices.StartProcess(
+                "BackendSystems", ("Run", "erp"), ("ConnectionStrings__backenddb", databases.Backend), ("ConnectionStrings__wmsdb", databases.Wms));
             try
             {
                 await Eventually.TrueAsync(async () => await BackOffice.ScalarAsync<bool>(databases.Wms, $"""
@@ -85,22 +86,9 @@ public sealed class SeedTests
 
     private static async Task StartAndStopAsync((string Backend, string Wms) databases)
     {
-        await using var host = new BackOfficeHost(("ConnectionStrings:backenddb", databases.Backend), ("ConnectionStrings:wmsdb", databases.Wms));
+        await using var host = new TestService<OrderService>(("ConnectionStrings:backenddb", databases.Backend), ("ConnectionStrings:wmsdb", databases.Wms));
         using var health = await host.Http.GetAsync("/health");
         Assert.True(health.IsSuccessStatusCode);
-    }
-
-    private static Process StartProcess((string Backend, string Wms) databases)
-    {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "BackendSystems.dll")])
-        {
-            WorkingDirectory = AppContext.BaseDirectory,
-        };
-        start.Environment["Run"] = "erp";
-        start.Environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
-        start.Environment["ConnectionStrings__backenddb"] = databases.Backend;
-        start.Environment["ConnectionStrings__wmsdb"] = databases.Wms;
-        return Process.Start(start)!;
     }
 
     /// <summary>A checksum of every seeded table.</summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using Gateway;
 using MobileServices.Devices;
 
@@ -56,6 +57,17 @@ public sealed class GatewayTests : IAsyncLifetime
     [Fact]
     public async Task A_service_that_is_down_is_a_502_problem() =>
         await (await _gateway.Http.GetAsync("/api/home?customer=C-000001")).ProblemAsync(502);
+
+    [Fact]
+    public async Task A_service_that_stays_silent_is_a_504_problem()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        await using var gateway = new TestService<DiscoveredDestinations>(
+            ("Limits:RequestSeconds", "1"), TestServices.At("home", new($"http://{silent.LocalEndpoint}")));
+        var problem = await (await gateway.Http.GetAsync("/api/home?customer=C-000001")).ProblemAsync(504);
+        Assert.Contains("took too long", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("/")]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Dapper;
@@ -95,6 +96,41 @@ public sealed class StartTests
     }
 
     [Fact]
+    public async Task An_address_of_another_machine_is_named()
+    {
+        var error = await FailsAsync(null, "FrontendServices", ("ASPNETCORE_URLS", "http://192.0.2.1:5000"));
+        Assert.StartsWith("error: Cannot listen on http://192.0.2.1:5000", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_stop_while_the_database_is_waited_for_is_orderly()
+    {
+        using var away = new TcpListener(IPAddress.Loopback, 0);
+        away.Start();
+        using var process = TestServices.StartProcess(
+            "MobileServices", ("ConnectionStrings__mobiledb", $"Host=127.0.0.1;Port={((IPEndPoint)away.LocalEndpoint).Port};Database=mobile;Username=u;Timeout=60"));
+        using var asking = await away.AcceptTcpClientAsync();
+        await StopsAsync(process);
+    }
+
+    [Fact]
+    public async Task A_stop_while_the_service_starts_is_orderly()
+    {
+        var (backend, wms) = (await TestPostgres.CreateDatabaseAsync(), await TestPostgres.CreateDatabaseAsync());
+        (string, string)[] settings = [("Run", "erp"), ("ConnectionStrings__backenddb", backend), ("ConnectionStrings__wmsdb", wms)];
+        await using var connection = new NpgsqlConnection(backend);
+        await connection.OpenAsync();
+        // The lock that seeding takes.
+        await connection.ExecuteAsync("select pg_advisory_lock(hashtext('seed'), hashtext('erp'))");
+        using var process = TestServices.StartProcess("BackendSystems", settings);
+        await using var watch = new NpgsqlConnection(backend);
+        await Eventually.TrueAsync(
+            async () => await watch.ExecuteScalarAsync<bool>("select exists(select from pg_locks where locktype = 'advisory' and not granted)"),
+            TimeSpan.FromSeconds(60));
+        await StopsAsync(process);
+    }
+
+    [Fact]
     public async Task Replicas_that_start_together_run_each_script_once()
     {
         var database = await TestPostgres.CreateDatabaseAsync();
@@ -114,13 +150,26 @@ public sealed class StartTests
 
     private static async Task<string> FailsAsync(string? line, string assembly, params (string Key, string Value)[] environment)
     {
-        var (exitCode, error) = await TestServices.RunToEndAsync(assembly, environment);
+        var (exitCode, output, error) = await TestServices.RunToEndAsync(assembly, environment);
         Assert.Equal(1, exitCode);
+        Assert.DoesNotContain("fail:", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("crit:", output, StringComparison.Ordinal);
         Assert.Single(error.TrimEnd('\n').Split('\n'));
         if (line is not null)
         {
             Assert.Equal(line, error.TrimEnd('\n'));
         }
         return error;
+    }
+
+    private static async Task StopsAsync(Process process)
+    {
+        using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
+        {
+            await kill.WaitForExitAsync();
+        }
+        var (exitCode, _, error) = await process.EndAsync();
+        Assert.Equal("", error);
+        Assert.Equal(0, exitCode);
     }
 }
