@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Reflection;
+using System.Text;
 using System.Text.Json;
 
 namespace MobileIntegration.LocalHost.Running;
@@ -12,6 +13,7 @@ namespace MobileIntegration.LocalHost.Running;
 /// </summary>
 internal sealed class RedisServer(string? setting, DataFolder data, string folder, TimeSpan? saveInterval)
 {
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(6);
 
@@ -28,7 +30,7 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
         var process = await ChildProcess.StartAsync(command, writeLine, data.Leftovers);
         try
         {
-            await WaitUntilReadyAsync(process, port, ct);
+            await WaitUntilReadyAsync(process, port, password, ct);
             return process;
         }
         catch
@@ -121,10 +123,10 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
     private static string Quoted(string value) =>
         $"\"{value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
 
-    private static async Task WaitUntilReadyAsync(ChildProcess process, int port, CancellationToken ct)
+    private static async Task WaitUntilReadyAsync(ChildProcess process, int port, string? password, CancellationToken ct)
     {
         var deadline = Stopwatch.StartNew();
-        while (!await TakesConnectionsAsync(port, ct))
+        while (!await AnswersAsync(port, password, ct))
         {
             if (process.Exited.IsCompleted)
             {
@@ -140,15 +142,26 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
         }
     }
 
-    private static async Task<bool> TakesConnectionsAsync(int port, CancellationToken ct)
+    /// <summary>Whether the server answers PING; one that is still loading its data refuses to, though it takes connections.</summary>
+    private static async Task<bool> AnswersAsync(int port, string? password, CancellationToken ct)
     {
         try
         {
             using var client = new TcpClient();
             await client.ConnectAsync("127.0.0.1", port, ct);
-            return true;
+            await using var stream = client.GetStream();
+            var login = password is null ? "" : string.Create(CultureInfo.InvariantCulture, $"*2\r\n$4\r\nAUTH\r\n${Encoding.UTF8.GetByteCount(password)}\r\n{password}\r\n");
+            await stream.WriteAsync(Encoding.UTF8.GetBytes($"{login}*1\r\n$4\r\nPING\r\n"), ct);
+            using var reader = new StreamReader(stream);
+            var answer = await reader.ReadLineAsync(ct).AsTask().WaitAsync(AnswerPatience, ct);
+            if (password is not null && answer == "+OK")
+            {
+                answer = await reader.ReadLineAsync(ct).AsTask().WaitAsync(AnswerPatience, ct);
+            }
+
+            return answer == "+PONG";
         }
-        catch (SocketException)
+        catch (Exception exception) when (exception is SocketException or IOException or TimeoutException)
         {
             return false;
         }
