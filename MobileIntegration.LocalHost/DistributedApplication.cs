@@ -47,8 +47,18 @@ public class DistributedApplication(IHost host) : IHost, IAsyncDisposable
     public void Run() => RunAsync().GetAwaiter().GetResult();
 
     /// <summary>Starts all resources; the task ends when the application has been told to stop and everything has ended.</summary>
-    public virtual Task RunAsync(CancellationToken cancellationToken = default) =>
-        HostingAbstractionsHostExtensions.RunAsync(this, cancellationToken);
+    public virtual async Task RunAsync(CancellationToken cancellationToken = default)
+    {
+        var stopping = Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
+        try
+        {
+            await HostingAbstractionsHostExtensions.RunAsync(this, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // Told to stop while it started.
+        }
+    }
 
     public virtual Task StartAsync(CancellationToken cancellationToken = default) => host.StartAsync(cancellationToken);
 

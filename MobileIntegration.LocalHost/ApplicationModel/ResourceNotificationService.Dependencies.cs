@@ -162,7 +162,8 @@ public partial class ResourceNotificationService
 
         return PublishUpdateAsync(resource, snapshot => snapshot with
         {
-            State = names.Length == 0 ? snapshot.State : new ResourceStateSnapshot(KnownResourceStates.Waiting, null),
+            // Another instance may run already.
+            State = names.Length == 0 || snapshot.State?.Text == KnownResourceStates.Running ? snapshot.State : new ResourceStateSnapshot(KnownResourceStates.Waiting, null),
             Properties = [.. snapshot.Properties.Where(property => property.Name != WaitingForProperty),
                 .. names.Length == 0 ? Array.Empty<ResourcePropertySnapshot>() : [new(WaitingForProperty, names)]],
         });

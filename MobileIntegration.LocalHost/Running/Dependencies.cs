@@ -21,6 +21,53 @@ internal static class Dependencies
         return waits.Concat(references).Concat(parent).Distinct();
     }
 
+    /// <summary>
+    /// Stops those that need others first, in parallel where neither needs the other. A need may lead over resources that do not run
+    /// themselves, as a connection string made from a server's.
+    /// </summary>
+    public static async Task InReverseAsync(IReadOnlyCollection<IResource> running, Func<IResource, Task> stop)
+    {
+        var needs = running.ToDictionary(resource => resource, NeededRunning);
+        Dictionary<IResource, Task> stops = [];
+        await Task.WhenAll(running.Select(StopInOrder).ToList());
+
+        Task StopInOrder(IResource resource)
+        {
+            if (stops.TryAdd(resource, Task.CompletedTask))
+            {
+                // It stands while those before it are asked, so that two that need each other do not wait for each other.
+                var dependents = running.Where(other => other != resource && needs[other].Contains(resource)).Select(StopInOrder).ToList();
+                stops[resource] = StopAfterAsync(dependents, resource);
+            }
+
+            return stops[resource];
+        }
+
+        async Task StopAfterAsync(List<Task> dependents, IResource resource)
+        {
+            await Task.WhenAll(dependents);
+            await stop(resource);
+        }
+
+        HashSet<IResource> NeededRunning(IResource resource)
+        {
+            HashSet<IResource> seen = [];
+            var pending = new Queue<IResource>(Of(resource));
+            while (pending.TryDequeue(out var need))
+            {
+                if (seen.Add(need) && !running.Contains(need))
+                {
+                    foreach (var further in Of(need))
+                    {
+                        pending.Enqueue(further);
+                    }
+                }
+            }
+
+            return seen;
+        }
+    }
+
     /// <summary>The resources named, with all that they need; every resource when none is named.</summary>
     /// <exception cref="DistributedApplicationException">A name is unknown.</exception>
     public static HashSet<IResource> Select(IEnumerable<IResource> all, IReadOnlyList<string> only)

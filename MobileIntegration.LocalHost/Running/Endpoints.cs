@@ -36,9 +36,19 @@ internal sealed class Endpoints(Ports ports, ResourceLoggerService loggers) : IA
     public void Open(IResource resource, IReadOnlyDictionary<string, int> targets) =>
         Each(resource, (proxy, endpoint) => proxy.AddTarget(targets[endpoint.Name]));
 
-    /// <summary>No new connection is passed to the instance.</summary>
+    /// <summary>No new connection is passed to the instance, which ends.</summary>
     public void Close(IResource resource, IReadOnlyDictionary<string, int> targets) =>
         Each(resource, (proxy, endpoint) => proxy.RemoveTarget(targets[endpoint.Name]));
+
+    /// <summary>The instance has ended, and its ports may be given to another.</summary>
+    public void Release(IResource resource, IReadOnlyDictionary<string, int> targets) =>
+        Each(resource, (_, endpoint) =>
+        {
+            if (endpoint.TargetPort is null)
+            {
+                ports.Release(targets[endpoint.Name]);
+            }
+        });
 
     public async ValueTask DisposeAsync()
     {

@@ -14,6 +14,24 @@ internal static class Executables
         return folders.Select(folder => InFolder(folder, name)).FirstOrDefault(path => path is not null);
     }
 
+    /// <summary>The program that a command line names: a path, from <paramref name="workingDirectory"/>, or the name of one on the PATH.</summary>
+    /// <exception cref="DistributedApplicationException">It is not there.</exception>
+    public static string Resolve(string command, string workingDirectory)
+    {
+        if (!Directory.Exists(workingDirectory))
+        {
+            throw new DistributedApplicationException($"'{command}' cannot be started: its working directory {workingDirectory} is not there.");
+        }
+
+        if (Path.GetFileName(command) == command)
+        {
+            return Find(command) ?? throw new DistributedApplicationException($"'{command}' cannot be started: there is no such program on the PATH. Install it, or give its path.");
+        }
+
+        var path = Path.GetFullPath(command, workingDirectory);
+        return File.Exists(path) ? path : throw new DistributedApplicationException($"'{command}' cannot be started: there is no file {path}.");
+    }
+
     /// <summary>The full path of the program <paramref name="name"/> in <paramref name="folder"/>, or null.</summary>
     public static string? InFolder(string folder, string name)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using MobileIntegration.LocalHost.ApplicationModel;
 
 namespace MobileIntegration.LocalHost.Running;
@@ -10,7 +11,7 @@ namespace MobileIntegration.LocalHost.Running;
 /// 30 seconds. The first time it is healthy, its ready event is published.
 /// </summary>
 internal sealed class HealthMonitor(
-    HealthCheckService checks, ResourceNotificationService notifications, TimeProvider time, ILogger<HealthMonitor> logger)
+    HealthCheckService checks, IOptions<HealthCheckServiceOptions> registered, ResourceNotificationService notifications, TimeProvider time, ILogger<HealthMonitor> logger)
 {
     private const int LongestDelaySeconds = 5;
     private static readonly TimeSpan HealthyDelay = TimeSpan.FromSeconds(30);
@@ -27,6 +28,20 @@ internal sealed class HealthMonitor(
         return keys;
     }
 
+    /// <exception cref="DistributedApplicationException">A resource has a health check that is not there, and so would never fail.</exception>
+    public void ThrowIfUnknown(IEnumerable<IResource> resources)
+    {
+        var known = registered.Value.Registrations.Select(registration => registration.Name).ToHashSet();
+        foreach (var resource in resources)
+        {
+            if (KeysOf(resource).FirstOrDefault(key => !known.Contains(key)) is { } unknown)
+            {
+                throw new DistributedApplicationException(
+                    $"'{resource.Name}' has the health check '{unknown}', which is not there. Register it with builder.Services.AddHealthChecks().AddCheck(\"{unknown}\", ..), or remove WithHealthCheck(\"{unknown}\").");
+            }
+        }
+    }
+
     /// <summary>Reports that have not run yet, with which a resource begins.</summary>
     public static ImmutableArray<HealthReportSnapshot> Pending(IResource resource) =>
         [.. KeysOf(resource).Select(key => new HealthReportSnapshot(key, null, null, null))];
@@ -40,14 +55,15 @@ internal sealed class HealthMonitor(
             var keys = KeysOf(resource);
             if (keys.Count == 0)
             {
-                await PublishReadyAsync(resource, instanceId, ready);
+                await PublishReadyAsync(resource, instanceId, ready, ct);
                 return;
             }
 
             var wasReady = false;
             for (var failures = 0; ;)
             {
-                var report = await checks.CheckHealthAsync(check => keys.Contains(check.Name), ct);
+                // Neither a check nor a handler that does not look at its token may hold up a stop.
+                var report = await checks.CheckHealthAsync(check => keys.Contains(check.Name), ct).WaitAsync(ct);
                 await PublishAsync(resource, instanceId, report);
                 if (report.Status == HealthStatus.Healthy)
                 {
@@ -55,7 +71,7 @@ internal sealed class HealthMonitor(
                     if (!wasReady)
                     {
                         wasReady = true;
-                        await PublishReadyAsync(resource, instanceId, ready);
+                        await PublishReadyAsync(resource, instanceId, ready, ct);
                     }
                 }
                 else
@@ -88,9 +104,17 @@ internal sealed class HealthMonitor(
         return notifications.PublishUpdateAsync(resource, instanceId, snapshot => snapshot.WithHealthReports(reports));
     }
 
-    private async Task PublishReadyAsync(IResource resource, string instanceId, Lazy<Task> ready)
+    private async Task PublishReadyAsync(IResource resource, string instanceId, Lazy<Task> ready, CancellationToken ct)
     {
         await notifications.PublishUpdateAsync(resource, instanceId, snapshot => snapshot with { ResourceReady = ready.Value });
-        await ready.Value;
+        try
+        {
+            await ready.Value.WaitAsync(ct);
+        }
+        catch (Exception exception) when (!ct.IsCancellationRequested)
+        {
+            // Those that wait for the resource fail with it; the resource itself goes on.
+            logger.LogError(exception, "A handler of the ready event of {Resource} failed.", resource.Name);
+        }
     }
 }

@@ -16,26 +16,25 @@ internal sealed class Instance(
 
     public ILogger Log { get; } = log;
 
+    /// <summary>Whether the process has failed and the next start is a while away.</summary>
+    public bool IsBetweenStarts { get; private set; }
+
     /// <summary>Runs the process until <paramref name="ct"/> stops it or it ends and is not to be started again.</summary>
     /// <param name="running">Called each time the process has started; what it starts is cancelled when the process ends.</param>
     public async Task RunAsync(Func<CancellationToken, Task> running, CancellationToken ct)
     {
-        while (true)
+        for (var isFirst = true; await RunOnceAsync(running, isFirst, ct) is { } delay; isFirst = false)
         {
-            await PublishAsync(KnownResourceStates.Starting);
-            var started = Stopwatch.StartNew();
-            if (await RunOnceAsync(running, ct) is not { } exitCode || ct.IsCancellationRequested)
-            {
-                return;
-            }
-
-            if (restarts.AfterExit(exitCode, started.Elapsed) is not { } delay)
-            {
-                return;
-            }
-
             Log.LogWarning("Starting again in {Seconds} s.", delay.TotalSeconds);
-            await Task.Delay(delay, time, ct);
+            IsBetweenStarts = true;
+            try
+            {
+                await Task.Delay(delay, time, ct);
+            }
+            finally
+            {
+                IsBetweenStarts = false;
+            }
         }
     }
 
@@ -44,6 +43,7 @@ internal sealed class Instance(
         {
             var style = state == KnownResourceStates.Running ? KnownResourceStateStyles.Success
                 : state == KnownResourceStates.FailedToStart ? KnownResourceStateStyles.Error
+                : state == LifecycleCommands.Restarting ? KnownResourceStateStyles.Warn
                 : state is "Starting" or "Stopping" or "Waiting" or "Building" ? KnownResourceStateStyles.Info
                 : null;
             snapshot = snapshot with { State = new ResourceStateSnapshot(state, style) };
@@ -59,9 +59,11 @@ internal sealed class Instance(
         await PublishAsync(KnownResourceStates.FailedToStart, snapshot => snapshot with { StopTimeStamp = time.GetUtcNow().UtcDateTime });
     }
 
-    /// <returns>The exit code of a process that ended by itself; null when it was stopped or did not start.</returns>
-    private async Task<int?> RunOnceAsync(Func<CancellationToken, Task> running, CancellationToken ct)
+    /// <returns>After how long to start again; null when the process is not to.</returns>
+    private async Task<TimeSpan?> RunOnceAsync(Func<CancellationToken, Task> running, bool isFirst, CancellationToken ct)
     {
+        await PublishAsync(KnownResourceStates.Starting);
+        var started = Stopwatch.StartNew();
         var ports = endpoints.TargetPorts(resource);
         ChildProcess process;
         try
@@ -70,8 +72,17 @@ internal sealed class Instance(
         }
         catch (Exception exception) when (!ct.IsCancellationRequested)
         {
+            endpoints.Release(resource, ports);
             await FailAsync(exception);
-            return null;
+
+            // It has run before, so the reason may pass, as the port of a process that is still ending.
+            var retry = isFirst ? null : restarts.AfterExit(exitCode: -1, started.Elapsed);
+            if (retry is not null)
+            {
+                await PublishAsync(LifecycleCommands.Restarting);
+            }
+
+            return retry;
         }
 
         endpoints.Open(resource, ports);
@@ -94,12 +105,12 @@ internal sealed class Instance(
         }
         catch (OperationCanceledException)
         {
-            endpoints.Close(resource, ports);
             await PublishAsync(KnownResourceStates.Stopping);
-            await process.StopAsync(StopPatience);
         }
 
         endpoints.Close(resource, ports);
+        await process.StopAsync(StopPatience);
+        endpoints.Release(resource, ports);
         await ended.CancelAsync();
         await watching;
 
@@ -109,12 +120,13 @@ internal sealed class Instance(
             appLog.LogError("{Resource} ended with exit code {ExitCode}: {LastWords}", Id, exitCode, process.LastWords);
         }
 
-        await PublishAsync(KnownResourceStates.Finished, snapshot => snapshot with
+        var delay = ct.IsCancellationRequested ? null : restarts.AfterExit(exitCode, started.Elapsed);
+        await PublishAsync(delay is null ? KnownResourceStates.Finished : LifecycleCommands.Restarting, snapshot => snapshot with
         {
             ExitCode = exitCode,
             StopTimeStamp = time.GetUtcNow().UtcDateTime,
             Urls = [.. snapshot.Urls.Select(url => url with { IsInactive = true })],
         });
-        return exitCode;
+        return delay;
     }
 }

@@ -11,7 +11,10 @@ namespace MobileIntegration.LocalHost.Running;
 internal sealed class Leftovers : IDisposable
 {
     private const string WatchdogScript = """
-        trap '' INT TERM HUP
+        exec >/dev/null 2>&1
+        trap '' INT TERM HUP PIPE
+        PATH=$PATH:/usr/bin:/bin
+        tell() { kill -s "$1" -- "-$2" || kill -s "$1" "-$2" || kill -s "$1" "$2"; }
         all=''
         while read -r op pid signal; do
           rest=''
@@ -19,16 +22,16 @@ internal sealed class Leftovers : IDisposable
           all=$rest
           [ "$op" = add ] && all="$all $pid:$signal"
         done
-        for entry in $all; do kill -s "${entry#*:}" -- "-${entry%:*}" || kill -s "${entry#*:}" "${entry%:*}"; done
+        for entry in $all; do tell "${entry#*:}" "${entry%:*}"; done
         tries=0
-        while [ $tries -lt 60 ]; do
+        while [ $tries -lt 50 ]; do
           alive=''
-          for entry in $all; do kill -s 0 -- "-${entry%:*}" && alive=yes; done
+          for entry in $all; do tell 0 "${entry%:*}" && alive=yes; done
           [ -z "$alive" ] && exit 0
-          sleep 0.1
+          sleep 0.1 || { sleep 1; tries=$((tries + 9)); }
           tries=$((tries + 1))
         done
-        for entry in $all; do kill -s KILL -- "-${entry%:*}"; done
+        for entry in $all; do tell KILL "${entry%:*}"; done
         """;
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(6);
@@ -50,7 +53,7 @@ internal sealed class Leftovers : IDisposable
     {
         lock (_lock)
         {
-            _running[pid] = $"{pid} {stopSignal} {StartTicks(pid).ToString(CultureInfo.InvariantCulture)}";
+            _running[pid] = string.Create(CultureInfo.InvariantCulture, $"{pid} {stopSignal} {ProcessTree.IdentityOf(pid)}");
             Tell($"add {pid} {Unix.SignalName(stopSignal)}");
             Save();
         }
@@ -63,7 +66,14 @@ internal sealed class Leftovers : IDisposable
             if (_running.Remove(pid))
             {
                 Tell($"remove {pid} -");
-                Save();
+                try
+                {
+                    Save();
+                }
+                catch (IOException)
+                {
+                    // A full disk: the list then names a process that has ended, whose identity no other has.
+                }
             }
         }
     }
@@ -85,66 +95,33 @@ internal sealed class Leftovers : IDisposable
             return;
         }
 
-        List<(int Pid, int Signal)> survivors = [];
-        foreach (var line in File.ReadLines(file))
-        {
-            // A process id may since have been given to somebody else's process, but not together with the start time.
-            if (line.Split(' ') is [var pidText, var signalText, var ticksText]
-                && int.TryParse(pidText, out var pid) && int.TryParse(signalText, out var signal) && long.TryParse(ticksText, out var ticks)
-                && Math.Abs(StartTicks(pid) - ticks) < TimeSpan.TicksPerSecond)
-            {
-                survivors.Add((pid, signal));
-            }
-        }
-
-        foreach (var (pid, signal) in survivors)
-        {
-            End(pid, signal);
-        }
-
+        List<Survivor> survivors = [.. File.ReadLines(file).Select(Survivor.Parse).OfType<Survivor>().Where(survivor => survivor.IsAlive)];
+        survivors.ForEach(survivor => End(survivor, survivor.Signal));
         var deadline = Stopwatch.StartNew();
-        while (survivors.Exists(survivor => StartTicks(survivor.Pid) != 0) && deadline.Elapsed < Grace)
+        while (survivors.Exists(survivor => survivor.IsAlive) && deadline.Elapsed < Grace)
         {
             Thread.Sleep(20);
         }
 
-        foreach (var (pid, _) in survivors)
-        {
-            End(pid, Unix.SigKill);
-        }
-
+        survivors.ForEach(survivor => End(survivor, Unix.SigKill));
         File.Delete(file);
     }
 
-    private static void End(int pid, int signal)
+    private static void End(Survivor survivor, int signal)
     {
-        if (StartTicks(pid) == 0)
+        if (!survivor.IsAlive)
         {
             return;
         }
 
         if (OperatingSystem.IsWindows())
         {
-            using var process = Process.GetProcessById(pid);
+            using var process = Process.GetProcessById(survivor.Pid);
             process.Kill(entireProcessTree: true);
         }
         else
         {
-            Unix.SignalTree(pid, signal);
-        }
-    }
-
-    /// <summary>When the process started, in ticks; 0 when there is none.</summary>
-    private static long StartTicks(int pid)
-    {
-        try
-        {
-            using var process = Process.GetProcessById(pid);
-            return process.HasExited ? 0 : process.StartTime.ToUniversalTime().Ticks;
-        }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
-        {
-            return 0;
+            Unix.SignalTree(survivor.Pid, signal);
         }
     }
 
@@ -155,9 +132,11 @@ internal sealed class Leftovers : IDisposable
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
+            WorkingDirectory = "/",
         };
 
-        string[] words = Executables.Find("setsid") is { } setsid ? [setsid, "sh", "-c", WatchdogScript] : ["sh", "-c", WatchdogScript];
+        var shell = Executables.Find("sh") ?? "/bin/sh";
+        string[] words = Executables.Find("setsid") is { } setsid ? [setsid, shell, "-c", WatchdogScript] : [shell, "-c", WatchdogScript];
         command.FileName = words[0];
         foreach (var word in words.Skip(1))
         {
@@ -182,4 +161,17 @@ internal sealed class Leftovers : IDisposable
     }
 
     private void Save() => File.WriteAllLines(_file, _running.Values);
+
+    private sealed record Survivor(int Pid, int Signal, string Identity)
+    {
+        public bool IsAlive => ProcessTree.IdentityOf(Pid) == Identity;
+
+        /// <summary>Null when the line is none that was written whole.</summary>
+        public static Survivor? Parse(string line) =>
+            line.Split(' ') is [var pid, var signal, { Length: > 0 } identity]
+            && int.TryParse(pid, CultureInfo.InvariantCulture, out var number) && number > 1
+            && int.TryParse(signal, CultureInfo.InvariantCulture, out var which) && which is Unix.SigInt or Unix.SigTerm
+                ? new Survivor(number, which, identity)
+                : null;
+    }
 }

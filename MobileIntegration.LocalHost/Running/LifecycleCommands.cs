@@ -5,8 +5,11 @@ namespace MobileIntegration.LocalHost.Running;
 /// <summary>The commands that every process has: start, stop, restart, and for a project rebuild.</summary>
 internal static class LifecycleCommands
 {
+    /// <summary>The state of a process that has failed and is started again after a while. It is no end, so what waits for the resource goes on waiting.</summary>
+    public const string Restarting = "Restarting";
+
     private static readonly string[] Startable =
-        [KnownResourceStates.NotStarted, KnownResourceStates.Waiting, KnownResourceStates.Finished, KnownResourceStates.Exited, KnownResourceStates.FailedToStart];
+        [Restarting, KnownResourceStates.NotStarted, KnownResourceStates.Waiting, KnownResourceStates.Finished, KnownResourceStates.Exited, KnownResourceStates.FailedToStart];
 
     public static void Add(IResource resource, ResourceRunner runner, Processes processes)
     {
@@ -15,7 +18,7 @@ internal static class LifecycleCommands
             // Told to start while it waits, a resource waits no longer.
             context => runner.StartAsync(context.ResourceName, ignoreWaits: IsWaiting(context)));
         Add(resource, KnownResourceCommands.StopCommand, "Stop", "Stop", highlighted: true,
-            state => state is "Running" or "RuntimeUnhealthy" or "Starting" or "Waiting" ? ResourceCommandState.Enabled : ResourceCommandState.Hidden,
+            state => state is "Running" or "RuntimeUnhealthy" or "Starting" or "Waiting" or Restarting ? ResourceCommandState.Enabled : ResourceCommandState.Hidden,
             context => runner.StopAsync(context.ResourceName));
         Add(resource, KnownResourceCommands.RestartCommand, "Restart", "ArrowCounterclockwise", highlighted: false,
             state => state is "Running" or "RuntimeUnhealthy" ? ResourceCommandState.Enabled : ResourceCommandState.Disabled,

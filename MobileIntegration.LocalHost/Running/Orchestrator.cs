@@ -19,12 +19,13 @@ internal sealed class Orchestrator(
 {
     private readonly Dictionary<IResource, ResourceRunner> _runners = [];
     private readonly CancellationTokenSource _stopping = new();
-    private readonly List<Task> _followers = [];
+    private readonly List<Task> _following = [];
     private DataFolder? _data;
     private Endpoints? _endpoints;
     private Processes? _processes;
     private Task? _stopped;
 
+    /// <exception cref="DistributedApplicationException">The model cannot run here; the message says why and what to do.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
@@ -32,16 +33,14 @@ internal sealed class Orchestrator(
         var ports = new Ports(configuration, _data.In("ports.json"), settings.RandomPorts);
         _endpoints = new Endpoints(ports, loggers);
         _processes = new Processes(configuration, environment, context, _data);
-        DeleteSessionData();
+        var followers = new Followers(_processes, notifications, loggers, eventing, health, time, services, log);
 
-        var selected = Dependencies.Select(model.Resources, settings.Only);
-        await CheckParametersAsync(selected, cancellationToken);
-        foreach (var resource in selected.Where(Processes.CanRun))
-        {
-            await _processes.PrepareAsync(resource, loggers.GetLogger(resource), cancellationToken);
-        }
-
+        var selected = await SelectAsync([], cancellationToken);
         await eventing.PublishAsync(new BeforeStartEvent(services, model), cancellationToken);
+
+        // Its handlers may add resources.
+        selected = await SelectAsync(selected, cancellationToken);
+        health.ThrowIfUnknown(selected);
         foreach (var resource in model.Resources)
         {
             await InitializeAsync(resource, cancellationToken);
@@ -60,12 +59,12 @@ internal sealed class Orchestrator(
             }
             else if (start)
             {
-                _followers.Add(FollowAsync(resource));
+                _following.Add(followers.FollowAsync(resource, _stopping.Token));
             }
         }
 
         await eventing.PublishAsync(new AfterResourcesCreatedEvent(services, model), cancellationToken);
-        _followers.Add(new StartReport(model, notifications, log).WriteAsync([.. selected], started, _stopping.Token));
+        _following.Add(new StartReport(model, notifications, log).WriteAsync([.. selected], started, _stopping.Token));
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => StopAllAsync();
@@ -82,9 +81,8 @@ internal sealed class Orchestrator(
     private async Task StopEverythingAsync()
     {
         await _stopping.CancelAsync();
-        Dictionary<IResource, Task> stops = [];
-        await Task.WhenAll(_runners.Keys.Select(StopInOrder).ToList());
-        await Task.WhenAll(_followers);
+        await Dependencies.InReverseAsync(_runners.Keys, StopAsync);
+        await Task.WhenAll(_following);
         if (_endpoints is not null)
         {
             await _endpoints.DisposeAsync();
@@ -95,43 +93,45 @@ internal sealed class Orchestrator(
             runner.Dispose();
         }
 
-        DeleteSessionData();
-        _data?.Dispose();
-
-        Task StopInOrder(IResource resource)
+        _processes?.Dispose();
+        try
         {
-            if (!stops.TryGetValue(resource, out var stop))
-            {
-                var dependents = _runners.Keys.Where(other => other != resource && Dependencies.Of(other).Any(need => Root(need) == resource)).ToList();
-                stops[resource] = stop = StopAfterAsync(dependents, resource);
-            }
-
-            return stop;
+            _data?.Dispose();
         }
-
-        async Task StopAfterAsync(List<IResource> dependents, IResource resource)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            await Task.WhenAll(dependents.Select(StopInOrder).ToList());
-            await _runners[resource].StopAsync(null);
+            log.LogWarning("The data of this run could not be deleted: {Reason}", exception.Message);
         }
     }
 
-    private static IResource Root(IResource resource) => resource is IResourceWithParent child ? Root(child.Parent) : resource;
-
-    private static async Task CheckParametersAsync(IEnumerable<IResource> selected, CancellationToken ct)
+    /// <summary>A failure to stop one must not keep the others from it.</summary>
+    private async Task StopAsync(IResource resource)
     {
-        foreach (var parameter in selected.OfType<ParameterResource>())
+        try
+        {
+            await _runners[resource].CloseAsync();
+        }
+        catch (Exception exception)
+        {
+            log.LogError(exception, "{Resource} could not be stopped in order.", resource.Name);
+        }
+    }
+
+    /// <summary>What is to start; what was not <paramref name="known"/> before is looked at for what it lacks.</summary>
+    private async Task<HashSet<IResource>> SelectAsync(HashSet<IResource> known, CancellationToken ct)
+    {
+        var selected = Dependencies.Select(model.Resources, settings.Only);
+        foreach (var parameter in selected.Except(known).OfType<ParameterResource>())
         {
             await parameter.GetValueAsync(ct);
         }
-    }
 
-    private void DeleteSessionData()
-    {
-        if (_data?.In("session") is { } folder && Directory.Exists(folder))
+        foreach (var resource in selected.Except(known).Where(Processes.CanRun))
         {
-            Directory.Delete(folder, recursive: true);
+            await _processes!.PrepareAsync(resource, loggers.GetLogger(resource), ct);
         }
+
+        return selected;
     }
 
     private async Task InitializeAsync(IResource resource, CancellationToken ct)
@@ -172,61 +172,8 @@ internal sealed class Orchestrator(
         var instances = ids.ConvertAll(id => new Instance(
             resource, id, _processes!, _endpoints!, new RestartPolicy(resource, configuration, settings.StopWaitingOnFailure),
             notifications, loggers.GetLogger(id), log, time));
-        return new ResourceRunner(resource, instances, notifications, eventing, health, services);
+        return new ResourceRunner(resource, instances, notifications, eventing, health, services, log);
 
         static string Suffix() => new(Random.Shared.GetItems<char>("abcdefghjkmnpqrstuvwxyz", 8));
-    }
-
-    /// <summary>Resources without a process of their own: a parameter has its value, a database is there with its server.</summary>
-    private async Task FollowAsync(IResource resource)
-    {
-        try
-        {
-            if (resource.TryGetLastAnnotation<UnavailableAnnotation>(out var unavailable))
-            {
-                loggers.GetLogger(resource).LogWarning("{Reason}", unavailable.Reason);
-                await notifications.PublishUpdateAsync(resource, snapshot => snapshot with
-                {
-                    State = new ResourceStateSnapshot("Not available here", KnownResourceStateStyles.Warn),
-                    Properties = snapshot.Properties.With("resource.reason", unavailable.Reason),
-                });
-                return;
-            }
-
-            if (resource is IResourceWithParent { Parent: var parent } && parent is not IResourceWithoutLifetime)
-            {
-                // Only then has whoever creates it, on the parent's ready event, done so.
-                await notifications.WaitForResourceHealthyAsync(parent.Name, WaitBehavior.WaitOnResourceUnavailable, _stopping.Token);
-            }
-
-            if (resource is not (ParameterResource or IResourceWithConnectionString or ExternalServiceResource) && !_processes!.IsExternal(resource))
-            {
-                return;
-            }
-
-            await notifications.WaitForDependenciesAsync(resource, _stopping.Token);
-            await eventing.PublishAsync(new BeforeResourceStartedEvent(resource, services), _stopping.Token);
-            await notifications.PublishUpdateAsync(resource, snapshot => snapshot with
-            {
-                State = new ResourceStateSnapshot(KnownResourceStates.Running, KnownResourceStateStyles.Success),
-                StartTimeStamp = time.GetUtcNow().UtcDateTime,
-                HealthReports = HealthMonitor.Pending(resource),
-                Urls = [.. snapshot.Urls.Select(url => url with { IsInactive = false })],
-            });
-            var ready = new Lazy<Task>(() => eventing.PublishAsync(new ResourceReadyEvent(resource, services), _stopping.Token));
-            await health.WatchAsync(resource, resource.Name, ready, _stopping.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // The application ends.
-        }
-        catch (Exception exception)
-        {
-            log.LogError("{Resource} could not be started: {Reason}", resource.Name, exception.Message);
-            await notifications.PublishUpdateAsync(resource, snapshot => snapshot with
-            {
-                State = new ResourceStateSnapshot(KnownResourceStates.FailedToStart, KnownResourceStateStyles.Error),
-            });
-        }
     }
 }

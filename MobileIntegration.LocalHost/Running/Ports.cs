@@ -15,6 +15,7 @@ internal sealed class Ports
     private const int Last = 32767;
     private readonly Lock _lock = new();
     private readonly HashSet<int> _given = [];
+    private readonly HashSet<int> _fixed = [];
     private readonly Dictionary<string, int> _kept = [];
     private readonly IConfiguration _configuration;
     private readonly string _file;
@@ -28,6 +29,12 @@ internal sealed class Ports
         _configuration = configuration;
         _file = file;
         _random = random;
+        if (!random)
+        {
+            // Whoever comes first must not take what a later one has been promised.
+            _fixed.UnionWith(configuration.GetSection("Ports").AsEnumerable().Select(setting => int.TryParse(setting.Value, out var port) ? port : 0));
+        }
+
         if (!random && File.Exists(file))
         {
             _kept = ReadKept(file);
@@ -55,7 +62,7 @@ internal sealed class Ports
             }
 
             var key = $"{resource}/{endpoint}";
-            if (!_kept.TryGetValue(key, out var kept) || !_given.Add(kept) || !IsFree(kept))
+            if (!_kept.TryGetValue(key, out var kept) || _fixed.Contains(kept) || !_given.Add(kept) || !IsFree(kept))
             {
                 _kept[key] = kept = Free();
             }
@@ -65,11 +72,21 @@ internal sealed class Ports
     }
 
     /// <summary>A free port for one instance behind a proxy.</summary>
+    /// <exception cref="DistributedApplicationException">There is none.</exception>
     public int Target()
     {
         lock (_lock)
         {
             return Free();
+        }
+    }
+
+    /// <summary>The instance no longer uses its port.</summary>
+    public void Release(int target)
+    {
+        lock (_lock)
+        {
+            _given.Remove(target);
         }
     }
 
@@ -88,7 +105,8 @@ internal sealed class Ports
     {
         try
         {
-            return JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(file)) ?? [];
+            var kept = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(file)) ?? [];
+            return kept.Where(port => port.Value is > 0 and <= IPEndPoint.MaxPort).ToDictionary();
         }
         catch (JsonException)
         {
@@ -110,28 +128,33 @@ internal sealed class Ports
 
     private int Free()
     {
-        while (true)
+        var start = Random.Shared.Next(First, Last + 1);
+        foreach (var port in Enumerable.Range(start, Last + 1 - start).Concat(Enumerable.Range(First, start - First)))
         {
-            var port = Random.Shared.Next(First, Last + 1);
-            if (!_given.Contains(port) && IsFree(port))
+            if (!_given.Contains(port) && !_fixed.Contains(port) && IsFree(port))
             {
                 _given.Add(port);
                 return port;
             }
         }
+
+        throw new DistributedApplicationException($"No port from {First} to {Last} is free. End what listens there, or raise the limit of open files (ulimit -n).");
     }
 
-    private static bool IsFree(int port)
+    private static bool IsFree(int port) => IsFree(IPAddress.Loopback, port) && (!Socket.OSSupportsIPv6 || IsFree(IPAddress.IPv6Loopback, port));
+
+    private static bool IsFree(IPAddress address, int port)
     {
         try
         {
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+            using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            socket.Bind(new IPEndPoint(address, port));
             return true;
         }
-        catch (SocketException)
+        catch (SocketException exception)
         {
-            return false;
+            // Version 6 may be known to the system but switched off.
+            return exception.SocketErrorCode == SocketError.AddressNotAvailable;
         }
     }
 }

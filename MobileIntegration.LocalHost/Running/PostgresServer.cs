@@ -11,7 +11,9 @@ namespace MobileIntegration.LocalHost.Running;
 internal sealed class PostgresServer(PostgresBinaries binaries, DataFolder data, string folder, ILogger logger)
 {
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(6);
     private readonly string _home = Path.Combine(folder, binaries.Major.ToString(CultureInfo.InvariantCulture));
+    private readonly PostmasterFile _postmaster = new(Path.Combine(folder, binaries.Major.ToString(CultureInfo.InvariantCulture), "data"));
     private readonly Unix.User? _user = Unix.IsRoot
         ? Unix.UnprivilegedUser() ?? throw new DistributedApplicationException(
             "PostgreSQL refuses to run as root and this machine has neither an account 'postgres' nor 'nobody'. Start the AppHost as an ordinary user.")
@@ -48,8 +50,17 @@ internal sealed class PostgresServer(PostgresBinaries binaries, DataFolder data,
                 "-c", "max_connections=300",
                 "-c", "logging_collector=off"),
             writeLine, data.Leftovers, Unix.SigInt, _user);
-        await WaitUntilReadyAsync(process, ct);
-        return process;
+        try
+        {
+            await WaitUntilReadyAsync(process, ct);
+            return process;
+        }
+        catch
+        {
+            // Stopped while it starts, say: nobody else knows of it.
+            await process.StopAsync(StopPatience);
+            throw;
+        }
     }
 
     private async Task CreateAsync(string userName, string password, CancellationToken ct)
@@ -99,28 +110,18 @@ internal sealed class PostgresServer(PostgresBinaries binaries, DataFolder data,
 
     private async Task WritePasswordAsync(string password, CancellationToken ct)
     {
-        await File.WriteAllTextAsync(PasswordFile, password, ct);
-        if (!OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(PasswordFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        }
-
+        await DataFolder.WriteSecretAsync(PasswordFile, password, ct);
         Own(PasswordFile);
     }
 
     /// <summary>Stops a server of an earlier run that still works on this folder.</summary>
     private async Task StopLeftoverAsync(CancellationToken ct)
     {
-        if (!File.Exists(Path.Combine(Data, "postmaster.pid")))
-        {
-            return;
-        }
-
-        try
+        if (_postmaster.HoldsRunningServer())
         {
             await RunAsync("Stopping a leftover server", "pg_ctl", ["stop", "-D", Data, "-m", "fast", "-w"], ct);
         }
-        catch (DistributedApplicationException)
+        else if (_postmaster.DeleteStale())
         {
             logger.LogInformation("The last run did not end in order; PostgreSQL recovers by itself.");
         }
@@ -129,7 +130,7 @@ internal sealed class PostgresServer(PostgresBinaries binaries, DataFolder data,
     private async Task WaitUntilReadyAsync(ChildProcess process, CancellationToken ct)
     {
         var deadline = Stopwatch.StartNew();
-        while (!await IsReadyAsync(process.Id, ct))
+        while (!await _postmaster.IsReadyAsync(process.Id, ct))
         {
             if (process.Exited.IsCompleted)
             {
@@ -138,25 +139,10 @@ internal sealed class PostgresServer(PostgresBinaries binaries, DataFolder data,
 
             if (deadline.Elapsed > StartPatience)
             {
-                await process.StopAsync(TimeSpan.FromSeconds(5));
                 throw new DistributedApplicationException($"PostgreSQL did not get ready within {StartPatience.TotalSeconds} s; its log says why.");
             }
 
             await Task.Delay(10, ct);
-        }
-    }
-
-    /// <summary>Line 1 of postmaster.pid is the server's process id, line 8 its state; the file of a killed server says ready as well.</summary>
-    private async Task<bool> IsReadyAsync(int pid, CancellationToken ct)
-    {
-        try
-        {
-            var lines = await File.ReadAllLinesAsync(Path.Combine(Data, "postmaster.pid"), ct);
-            return lines.Length >= 8 && lines[0] == pid.ToString(CultureInfo.InvariantCulture) && lines[7].Trim() == "ready";
-        }
-        catch (IOException)
-        {
-            return false;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
@@ -9,9 +10,11 @@ namespace MobileIntegration.LocalHost.Running;
 /// <summary>How each kind of resource becomes a process of this machine.</summary>
 internal sealed class Processes(
     IConfiguration configuration, IHostEnvironment environment, DistributedApplicationExecutionContext context, DataFolder data)
+    : IDisposable
 {
-    private readonly Dictionary<IResource, PostgresBinaries> _postgres = [];
-    private readonly Dictionary<IResource, RedisServer> _redis = [];
+    private readonly ConcurrentDictionary<IResource, PostgresBinaries> _postgres = [];
+    private readonly ConcurrentDictionary<IResource, RedisServer> _redis = [];
+    private readonly SemaphoreSlim _building = new(1, 1);
 
     public static bool CanRun(IResource resource) =>
         resource is ProjectResource or ExecutableResource or PostgresServerResource or RedisResource && !resource.TryGetLastAnnotation<UnavailableAnnotation>(out _);
@@ -43,6 +46,12 @@ internal sealed class Processes(
     public async Task<ChildProcess> StartAsync(
         IResource resource, string instanceId, Func<string, int> targetPort, ILogger logger, CancellationToken ct)
     {
+        if (resource is PostgresServerResource && !_postgres.ContainsKey(resource) || resource is RedisResource && !_redis.ContainsKey(resource))
+        {
+            // One that was not to start with the others.
+            await PrepareAsync(resource, logger, ct);
+        }
+
         switch (resource)
         {
             case PostgresServerResource postgres:
@@ -59,17 +68,29 @@ internal sealed class Processes(
                 var launch = (await ResourceLaunch.EvaluateAsync(resource, context, logger, ct)).ForInstance(instanceId, targetPort);
                 var command = resource is ProjectResource project
                     ? await ProjectCommandAsync(project, logger, ct)
-                    : new ProcessStartInfo(((ExecutableResource)resource).Command) { WorkingDirectory = ((ExecutableResource)resource).WorkingDirectory };
+                    : ExecutableCommand((ExecutableResource)resource);
                 return await StartAsync(command, launch, logger);
         }
     }
 
     /// <summary>Builds a project again.</summary>
     /// <exception cref="DistributedApplicationException">It does not build; the log says why.</exception>
-    public Task BuildAsync(ProjectResource project, ILogger logger, CancellationToken ct) =>
-        ChildProcess.RunAsync(
-            new ProcessStartInfo(Executables.DotNet) { ArgumentList = { "build", project.GetProjectMetadata().ProjectPath, "-nologo", "-v", "minimal" } },
-            $"Building {project.Name}", logger, data.Leftovers, user: null, ct);
+    public async Task BuildAsync(ProjectResource project, ILogger logger, CancellationToken ct)
+    {
+        // One at a time, for projects share what they refer to; without servers that would stay when the AppHost ends.
+        await _building.WaitAsync(ct);
+        try
+        {
+            string[] arguments =
+                ["build", project.GetProjectMetadata().ProjectPath, "-nologo", "-v", "minimal", "-nodeReuse:false", "-p:UseSharedCompilation=false"];
+            await ChildProcess.RunAsync(
+                new ProcessStartInfo(Executables.DotNet, arguments), $"Building {project.Name}", logger, data.Leftovers, user: null, ct);
+        }
+        finally
+        {
+            _building.Release();
+        }
+    }
 
     /// <summary>Where a server keeps its data: kept if the model gives it a volume or a persistent lifetime, else begun anew each time.</summary>
     public string DataOf(IResource resource)
@@ -82,6 +103,8 @@ internal sealed class Processes(
 
         return data.In(KeepsData(resource) ? "volumes" : "session", resource.Name);
     }
+
+    public void Dispose() => _building.Dispose();
 
     private static bool KeepsData(IResource resource) =>
         resource.Annotations.OfType<ContainerMountAnnotation>().Any()
@@ -122,6 +145,9 @@ internal sealed class Processes(
         return ChildProcess.StartAsync(command, WriteTo(logger), data.Leftovers);
     }
 
+    private static ProcessStartInfo ExecutableCommand(ExecutableResource executable) =>
+        new(Executables.Resolve(executable.Command, executable.WorkingDirectory)) { WorkingDirectory = executable.WorkingDirectory };
+
     private static bool IsOwn(string name) =>
         name is "ASPNETCORE_URLS" or "DOTNET_LAUNCH_PROFILE" || name.StartsWith("ASPIRE_", StringComparison.Ordinal) || name.StartsWith("OTEL_", StringComparison.Ordinal);
 
@@ -150,6 +176,8 @@ internal sealed class Processes(
             ArgumentList = { "msbuild", project.GetProjectMetadata().ProjectPath, "-getProperty:TargetPath" },
         };
         using var process = Process.Start(question)!;
-        return (await process.StandardOutput.ReadToEndAsync(ct)).Trim();
+        var path = await process.StandardOutput.ReadToEndAsync(ct);
+        await process.WaitForExitAsync(ct);
+        return process.ExitCode == 0 ? path.Trim() : throw new DistributedApplicationException($"What '{project.Name}' builds could not be found out: {path.Trim()}");
     }
 }

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Reflection;
+using System.Text;
+using System.Text.Json;
 
 namespace MobileIntegration.LocalHost.Running;
 
@@ -11,7 +13,9 @@ namespace MobileIntegration.LocalHost.Running;
 /// </summary>
 internal sealed class RedisServer(string? setting, DataFolder data, string folder, TimeSpan? saveInterval)
 {
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(6);
 
     /// <exception cref="DistributedApplicationException">There is no server to run; the message names every way out.</exception>
     public void Find() => _ = FindRedis() ?? GarnetAssembly();
@@ -24,8 +28,17 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
         var command = FindRedis() is { } redis ? await RedisCommandAsync(redis, port, password, ct) : await GarnetCommandAsync(port, password, ct);
         command.WorkingDirectory = folder;
         var process = await ChildProcess.StartAsync(command, writeLine, data.Leftovers);
-        await WaitUntilReadyAsync(process, port, ct);
-        return process;
+        try
+        {
+            await WaitUntilReadyAsync(process, port, password, ct);
+            return process;
+        }
+        catch
+        {
+            // Stopped while it starts, say: nobody else knows of it.
+            await process.StopAsync(StopPatience);
+            throw;
+        }
     }
 
     private string? FindRedis() => setting switch
@@ -44,14 +57,14 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
         [
             "bind 127.0.0.1 -::1",
             $"port {port}",
-            $"dir \"{folder}\"",
+            $"dir {Quoted(folder)}",
             "save \"\"",
             $"appendonly {(saveInterval is null ? "no" : "yes")}",
             "appendfsync everysec",
         ];
         if (password is not null)
         {
-            lines.Add($"requirepass \"{password}\"");
+            lines.Add($"requirepass {Quoted(password)}");
         }
 
         return new ProcessStartInfo(program) { ArgumentList = { await WriteSecretAsync("redis.conf", lines, ct) } };
@@ -82,7 +95,7 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
         if (password is not null)
         {
             // Not on the command line, which every account of the machine can read.
-            var config = await WriteSecretAsync("garnet.json", [$$"""{ "AuthenticationMode": "Password", "Password": "{{password}}" }"""], ct);
+            var config = await WriteSecretAsync("garnet.json", [JsonSerializer.Serialize(new { AuthenticationMode = "Password", Password = password })], ct);
             command.ArgumentList.Add("--config-import-path");
             command.ArgumentList.Add(config);
         }
@@ -102,19 +115,18 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
     private async Task<string> WriteSecretAsync(string name, IEnumerable<string> lines, CancellationToken ct)
     {
         var path = Path.Combine(folder, name);
-        await File.WriteAllLinesAsync(path, lines, ct);
-        if (!OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        }
-
+        await DataFolder.WriteSecretAsync(path, string.Join('\n', lines) + '\n', ct);
         return path;
     }
 
-    private static async Task WaitUntilReadyAsync(ChildProcess process, int port, CancellationToken ct)
+    /// <summary>A value in the server's configuration file, whatever it holds.</summary>
+    private static string Quoted(string value) =>
+        $"\"{value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+
+    private static async Task WaitUntilReadyAsync(ChildProcess process, int port, string? password, CancellationToken ct)
     {
         var deadline = Stopwatch.StartNew();
-        while (!await TakesConnectionsAsync(port, ct))
+        while (!await AnswersAsync(port, password, ct))
         {
             if (process.Exited.IsCompleted)
             {
@@ -123,7 +135,6 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
 
             if (deadline.Elapsed > StartPatience)
             {
-                await process.StopAsync(TimeSpan.FromSeconds(5));
                 throw new DistributedApplicationException($"The Redis server did not get ready within {StartPatience.TotalSeconds} s; its log says why.");
             }
 
@@ -131,15 +142,26 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
         }
     }
 
-    private static async Task<bool> TakesConnectionsAsync(int port, CancellationToken ct)
+    /// <summary>Whether the server answers PING; one that is still loading its data refuses to, though it takes connections.</summary>
+    private static async Task<bool> AnswersAsync(int port, string? password, CancellationToken ct)
     {
         try
         {
             using var client = new TcpClient();
             await client.ConnectAsync("127.0.0.1", port, ct);
-            return true;
+            await using var stream = client.GetStream();
+            var login = password is null ? "" : string.Create(CultureInfo.InvariantCulture, $"*2\r\n$4\r\nAUTH\r\n${Encoding.UTF8.GetByteCount(password)}\r\n{password}\r\n");
+            await stream.WriteAsync(Encoding.UTF8.GetBytes($"{login}*1\r\n$4\r\nPING\r\n"), ct);
+            using var reader = new StreamReader(stream);
+            var answer = await reader.ReadLineAsync(ct).AsTask().WaitAsync(AnswerPatience, ct);
+            if (password is not null && answer == "+OK")
+            {
+                answer = await reader.ReadLineAsync(ct).AsTask().WaitAsync(AnswerPatience, ct);
+            }
+
+            return answer == "+PONG";
         }
-        catch (SocketException)
+        catch (Exception exception) when (exception is SocketException or IOException or TimeoutException)
         {
             return false;
         }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using MobileIntegration.LocalHost.ApplicationModel;
 using MobileIntegration.LocalHost.Eventing;
 
@@ -6,10 +7,11 @@ namespace MobileIntegration.LocalHost.Running;
 /// <summary>The life of one resource and its replicas: waits for what it needs, starts, is watched, stops, and starts again when told.</summary>
 internal sealed class ResourceRunner(
     IResource resource, IReadOnlyList<Instance> instances, ResourceNotificationService notifications,
-    IDistributedApplicationEventing eventing, HealthMonitor health, IServiceProvider services) : IDisposable
+    IDistributedApplicationEventing eventing, HealthMonitor health, IServiceProvider services, ILogger log) : IDisposable
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly Dictionary<Instance, Life> _lives = [];
+    private bool _closed;
 
     public IResource Resource => resource;
 
@@ -18,12 +20,19 @@ internal sealed class ResourceRunner(
     /// <summary>Starts the instance with this id, or all of them; those that run go on. Returns when the start is under way.</summary>
     /// <param name="instanceId">Null for all.</param>
     /// <param name="ignoreWaits">Starts without waiting for what the resource waits for.</param>
+    /// <exception cref="DistributedApplicationException">The application ends.</exception>
     public async Task StartAsync(string? instanceId, bool ignoreWaits)
     {
         await _gate.WaitAsync();
         try
         {
-            var starting = Which(instanceId).Where(instance => !_lives.TryGetValue(instance, out var life) || life.Work.IsCompleted || life.IsWaiting).ToList();
+            if (_closed)
+            {
+                throw new DistributedApplicationException($"'{resource.Name}' is not started, for the application is ending.");
+            }
+
+            var starting = Which(instanceId).Where(instance =>
+                !_lives.TryGetValue(instance, out var life) || life.Work.IsCompleted || life.IsWaiting || instance.IsBetweenStarts).ToList();
             foreach (var waiting in starting)
             {
                 await EndAsync(waiting);
@@ -31,6 +40,11 @@ internal sealed class ResourceRunner(
 
             if (starting.Count > 0)
             {
+                foreach (var instance in starting)
+                {
+                    await instance.PublishAsync(KnownResourceStates.Starting);
+                }
+
                 var preparing = new CancellationTokenSource();
                 var prepared = PrepareAsync(starting, ignoreWaits, preparing.Token);
                 var ready = new Lazy<Task>(() => eventing.PublishAsync(new ResourceReadyEvent(resource, services), preparing.Token));
@@ -63,6 +77,21 @@ internal sealed class ResourceRunner(
 
     public void Dispose() => _gate.Dispose();
 
+    /// <summary>Stops all instances for good.</summary>
+    public async Task CloseAsync()
+    {
+        await _gate.WaitAsync();
+        try
+        {
+            _closed = true;
+            await Task.WhenAll(instances.Select(EndAsync));
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
     private IEnumerable<Instance> Which(string? instanceId) =>
         instanceId is null || instanceId == resource.Name ? instances : instances.Where(instance => instance.Id == instanceId);
 
@@ -94,13 +123,9 @@ internal sealed class ResourceRunner(
             await eventing.PublishAsync(new BeforeResourceStartedEvent(resource, services), ct);
             return true;
         }
-        catch (OperationCanceledException)
+        catch (Exception) when (ct.IsCancellationRequested)
         {
-            foreach (var instance in starting)
-            {
-                await instance.PublishAsync(KnownResourceStates.NotStarted);
-            }
-
+            // All its instances have been stopped, and say so themselves.
             return false;
         }
         catch (Exception exception)
@@ -121,6 +146,7 @@ internal sealed class ResourceRunner(
         {
             if (!await prepared.WaitAsync(ct))
             {
+                ct.ThrowIfCancellationRequested();
                 return;
             }
 
@@ -129,7 +155,7 @@ internal sealed class ResourceRunner(
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
             // Stopped before a start, or between two.
-            await instance.PublishAsync(prepared.IsCompleted ? KnownResourceStates.Finished : KnownResourceStates.NotStarted);
+            await instance.PublishAsync(prepared is { IsCompletedSuccessfully: true, Result: true } ? KnownResourceStates.Finished : KnownResourceStates.NotStarted);
         }
         catch (Exception exception)
         {
@@ -138,7 +164,14 @@ internal sealed class ResourceRunner(
 
         if (notifications.TryGetCurrentState(instance.Id, out var last))
         {
-            await eventing.PublishAsync(new ResourceStoppedEvent(resource, services, last), CancellationToken.None);
+            try
+            {
+                await eventing.PublishAsync(new ResourceStoppedEvent(resource, services, last), CancellationToken.None);
+            }
+            catch (Exception exception)
+            {
+                log.LogError(exception, "A handler of the stopped event of {Resource} failed.", resource.Name);
+            }
         }
     }
 

@@ -43,6 +43,9 @@ internal static class RunningSetup
 internal sealed record RunningSettings(
     string DataFolder, bool ResetData, bool TemporaryData, bool RandomPorts, IReadOnlyList<string> Only, bool StopWaitingOnFailure)
 {
+    /// <summary>The setting with the folder that a test run makes and deletes; one that somebody else names is kept.</summary>
+    public const string TemporaryFolder = "temporary-data-folder";
+
     private const string ResetSwitch = "--reset-data";
 
     /// <summary>The arguments that are configuration; a switch without a value would swallow the next one there.</summary>
@@ -51,10 +54,12 @@ internal sealed record RunningSettings(
     public static RunningSettings Read(IDistributedApplicationBuilder builder, DistributedApplicationOptions options)
     {
         var configuration = builder.Configuration;
+        var named = configuration["data-folder"] is { Length: > 0 } folder ? folder : null;
+        var temporary = configuration[TemporaryFolder] is { Length: > 0 } made ? made : null;
         return new RunningSettings(
-            configuration["data-folder"] is { Length: > 0 } folder ? folder : Path.Combine(builder.AppHostDirectory, "..", ".data"),
+            named ?? temporary ?? Path.Combine(builder.AppHostDirectory, "..", ".data"),
             ResetData: options.Args?.Contains(ResetSwitch) == true || configuration.GetValue("reset-data", false),
-            TemporaryData: configuration.GetValue("temporary-data", false),
+            TemporaryData: named is null && temporary is not null,
             RandomPorts: configuration.GetValue("DcpPublisher:RandomizePorts", false),
             Only: (configuration["only"] ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
             StopWaitingOnFailure: options.DisableDashboard);

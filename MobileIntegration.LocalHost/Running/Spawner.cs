@@ -11,7 +11,7 @@ internal static class Spawner
 {
     private static readonly BlockingCollection<Action> Work = [];
     private static readonly bool HasSetsid = Executables.Find("setsid") is not null;
-    private static readonly bool HasSetpriv = Executables.Find("setpriv") is not null;
+    private static readonly bool HasSetpriv = OperatingSystem.IsLinux() && SetprivKnowsDeathSignals();
 
     static Spawner()
     {
@@ -48,6 +48,20 @@ internal static class Spawner
             }
         });
         return started.Task;
+    }
+
+    /// <summary>That of busybox and old ones of util-linux do not.</summary>
+    private static bool SetprivKnowsDeathSignals()
+    {
+        if (Executables.Find("setpriv") is not { } setpriv)
+        {
+            return false;
+        }
+
+        var question = new ProcessStartInfo(setpriv, ["--pdeathsig=TERM", "true"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(question)!;
+        process.WaitForExit();
+        return process.ExitCode == 0;
     }
 
     private static void Wrap(ProcessStartInfo command, int deathSignal, Unix.User? user)

@@ -29,7 +29,7 @@ internal static class StartErrors
     public static string? MessageOf(Exception? exception) => exception switch
     {
         AggregateException { InnerExceptions: [var inner] } => MessageOf(inner),
-        DistributedApplicationException or OptionsValidationException => exception.Message.ReplaceLineEndings(" ").Trim(),
+        DistributedApplicationException or OptionsValidationException or IOException or UnauthorizedAccessException => exception.Message.ReplaceLineEndings(" ").Trim(),
         ArgumentException { ParamName: "name" } => exception.Message.ReplaceLineEndings(" ").Trim(),
         _ => null,
     };

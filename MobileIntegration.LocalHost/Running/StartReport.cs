@@ -34,9 +34,13 @@ internal sealed class StartReport(DistributedApplicationModel model, ResourceNot
             await all;
             log.LogInformation("All {Count} resources are healthy after {Seconds:0.0} s.", waited.Count, Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
             // Stopped before it was all there.
+        }
+        catch (Exception exception)
+        {
+            log.LogError("Whether all is healthy cannot be told: {Reason}", exception.Message);
         }
     }
 

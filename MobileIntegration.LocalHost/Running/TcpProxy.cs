@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -12,6 +12,7 @@ namespace MobileIntegration.LocalHost.Running;
 internal sealed class TcpProxy : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan AcceptDelay = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(50);
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Socket> _listeners = [];
@@ -19,7 +20,7 @@ internal sealed class TcpProxy : IAsyncDisposable
     private readonly Task _accepting;
     private int[] _targets = [];
 
-    /// <exception cref="SocketException">The port is taken.</exception>
+    /// <exception cref="DistributedApplicationException">The port is taken.</exception>
     public TcpProxy(int port, ILogger logger)
     {
         _logger = logger;
@@ -53,10 +54,16 @@ internal sealed class TcpProxy : IAsyncDisposable
             listener.Bind(new IPEndPoint(address, port));
             listener.Listen(512);
         }
-        catch (SocketException)
+        catch (SocketException exception) when (address.Equals(IPAddress.IPv6Loopback) && exception.SocketErrorCode == SocketError.AddressNotAvailable)
+        {
+            // Version 6 is switched off on this machine.
+            _listeners.Remove(listener);
+            listener.Dispose();
+        }
+        catch (SocketException exception)
         {
             _listeners.ForEach(one => one.Dispose());
-            throw;
+            throw new DistributedApplicationException($"Nothing can listen on port {port} of {address}: {exception.Message}. Start again, or choose another port.", exception);
         }
     }
 
@@ -85,7 +92,9 @@ internal sealed class TcpProxy : IAsyncDisposable
             }
             catch (SocketException exception)
             {
+                // Too many open files, say: they stay too many for a while.
                 _logger.LogWarning("A connection could not be accepted: {Reason}", exception.Message);
+                await Task.Delay(AcceptDelay);
             }
         }
     }
@@ -103,7 +112,7 @@ internal sealed class TcpProxy : IAsyncDisposable
                     return;
                 }
 
-                await Task.WhenAll(PumpAsync(client, instance), PumpAsync(instance, client));
+                await TcpRelay.RunAsync(client, instance, _stopping.Token);
             }
             catch (Exception exception) when (exception is SocketException or OperationCanceledException or ObjectDisposedException)
             {
@@ -114,58 +123,51 @@ internal sealed class TcpProxy : IAsyncDisposable
 
     private async Task<Socket?> ConnectAsync()
     {
-        var deadline = DateTime.UtcNow + Patience;
+        var waited = Stopwatch.StartNew();
         do
         {
             var targets = Volatile.Read(ref _targets);
             if (targets.Length > 0)
             {
-                var instance = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-                try
+                var target = targets[Random.Shared.Next(targets.Length)];
+                if (await TryConnectAsync(IPAddress.Loopback, target) is { } instance)
                 {
-                    await instance.ConnectAsync(new IPEndPoint(IPAddress.Loopback, targets[Random.Shared.Next(targets.Length)]), _stopping.Token);
                     return instance;
                 }
-                catch (SocketException)
+
+                // What listens on the name localhost may do so with version 6 alone, as Node.js does.
+                if (Socket.OSSupportsIPv6 && await TryConnectAsync(IPAddress.IPv6Loopback, target) is { } other)
                 {
-                    instance.Dispose();
+                    return other;
                 }
             }
 
             await Task.Delay(RetryDelay, _stopping.Token);
         }
-        while (DateTime.UtcNow < deadline);
+        while (waited.Elapsed < Patience);
 
         _logger.LogWarning("No instance took a connection for {Seconds} s.", Patience.TotalSeconds);
         return null;
     }
 
-    private async Task PumpAsync(Socket from, Socket to)
+    private async Task<Socket?> TryConnectAsync(IPAddress address, int port)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(32 * 1024);
+        var instance = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            int read;
-            while ((read = await from.ReceiveAsync(buffer, SocketFlags.None, _stopping.Token)) > 0)
+            instance.NoDelay = true;
+            await instance.ConnectAsync(new IPEndPoint(address, port), _stopping.Token);
+            return instance;
+        }
+        catch (Exception exception)
+        {
+            instance.Dispose();
+            if (exception is SocketException)
             {
-                for (var sent = 0; sent < read;)
-                {
-                    sent += await to.SendAsync(buffer.AsMemory(sent, read - sent), SocketFlags.None, _stopping.Token);
-                }
+                return null;
             }
 
-            to.Shutdown(SocketShutdown.Send);
-        }
-        catch (Exception)
-        {
-            // Broken on one side: the other pump must not wait for data that cannot come.
-            from.Dispose();
-            to.Dispose();
             throw;
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 }

@@ -26,7 +26,7 @@ internal static partial class Unix
     /// <summary>Signals what is left of the process group that <paramref name="pid"/> led.</summary>
     public static bool SignalGroup(int pid, int signal) => Kill(-pid, signal) == 0;
 
-    public static bool IsAlive(int pid) => Kill(pid, 0) == 0;
+    public static bool Signal(int pid, int signal) => Kill(pid, signal) == 0;
 
     public static void ChangeOwner(string path, User user)
     {

@@ -126,18 +126,21 @@ internal sealed class AppHostRun
 /// <summary>The application as the test sees it, while the AppHost's own code runs it.</summary>
 internal sealed class TestedApplication(DistributedApplication app, AppHostRun run) : DistributedApplication(app)
 {
+    // The AppHost's own code disposes the services when it ends.
+    private readonly IHostApplicationLifetime _lifetime = app.Services.GetRequiredService<IHostApplicationLifetime>();
+
     public override Task StartAsync(CancellationToken cancellationToken = default) => run.StartAsync(this, cancellationToken);
 
     public override async Task RunAsync(CancellationToken cancellationToken = default)
     {
         await StartAsync(cancellationToken);
-        await using var registration = cancellationToken.Register(Lifetime.StopApplication);
+        await using var registration = cancellationToken.Register(_lifetime.StopApplication);
         await run.Ended;
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken = default)
     {
-        Lifetime.StopApplication();
+        _lifetime.StopApplication();
         await run.Ended.WaitAsync(cancellationToken);
     }
 
@@ -157,11 +160,9 @@ internal sealed class TestedApplication(DistributedApplication app, AppHostRun r
     {
         if (!run.Ended.IsCompleted)
         {
-            Lifetime.StopApplication();
+            _lifetime.StopApplication();
         }
 
         await run.AbandonAsync();
     }
-
-    private IHostApplicationLifetime Lifetime => Services.GetRequiredService<IHostApplicationLifetime>();
 }

@@ -48,6 +48,8 @@ public interface IDistributedApplicationTestingBuilder : IDistributedApplication
 
 internal sealed class TestingBuilder(DistributedApplicationBuilder builder, DistributedApplicationFactory? factory) : IDistributedApplicationTestingBuilder
 {
+    private DistributedApplication? _built;
+
     public ConfigurationManager Configuration => builder.Configuration;
 
     public string AppHostDirectory => builder.AppHostDirectory;
@@ -73,9 +75,17 @@ internal sealed class TestingBuilder(DistributedApplicationBuilder builder, Dist
     public DistributedApplication Build() => BuildAsync().GetAwaiter().GetResult();
 
     public Task<DistributedApplication> BuildAsync(CancellationToken cancellationToken = default) =>
-        factory is null ? Task.FromResult(builder.Build()) : factory.BuildAsync(cancellationToken);
+        factory is null ? Task.FromResult(_built ??= builder.Build()) : factory.BuildAsync(cancellationToken);
 
-    public void Dispose() => factory?.Dispose();
+    public void Dispose()
+    {
+        factory?.Dispose();
+        _built?.Dispose();
+    }
 
-    public ValueTask DisposeAsync() => factory?.DisposeAsync() ?? ValueTask.CompletedTask;
+    public async ValueTask DisposeAsync()
+    {
+        await (factory?.DisposeAsync() ?? ValueTask.CompletedTask);
+        await (_built?.DisposeAsync() ?? ValueTask.CompletedTask);
+    }
 }

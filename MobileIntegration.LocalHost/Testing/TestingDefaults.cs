@@ -2,6 +2,7 @@ using System.Reflection;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using MobileIntegration.LocalHost.Running;
 
 namespace MobileIntegration.LocalHost.Testing;
 
@@ -20,8 +21,7 @@ internal static class TestingDefaults
         settings.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["DcpPublisher:RandomizePorts"] = "true",
-            ["temporary-data"] = "true",
-            ["data-folder"] = Path.Combine(Path.GetTempPath(), $"apphost-{Guid.CreateVersion7():n}"),
+            [RunningSettings.TemporaryFolder] = Path.Combine(Path.GetTempPath(), $"apphost-{Guid.CreateVersion7():n}"),
         });
     }
 

@@ -116,8 +116,14 @@ public abstract class SystemTests(RunningSystem system)
         var id = Guid.CreateVersion7();
         var device = new
         {
-            appId = "com.example.shop", appVersion = "1.4.0", platform = "android", osVersion = "16", model = "Pixel 9",
-            locale = "de-DE", timeZone = "Europe/Berlin", pushAddresses = Array.Empty<object>(),
+            appId = "com.example.shop",
+            appVersion = "1.4.0",
+            platform = "android",
+            osVersion = "16",
+            model = "Pixel 9",
+            locale = "de-DE",
+            timeZone = "Europe/Berlin",
+            pushAddresses = Array.Empty<object>(),
         };
 
         using var first = await _gateway.PutAsJsonAsync($"/devices/{id}", device);

@@ -1,0 +1,54 @@
+using System.Buffers;
+using System.Net.Sockets;
+
+namespace MobileIntegration.LocalHost.Running;
+
+/// <summary>Passes bytes between two connections, both ways, until both have ended, or one has broken.</summary>
+internal static class TcpRelay
+{
+    /// <summary>The end of one side's sending ends the other's receiving, no more; a side that breaks breaks the other. Reads no faster than the other side takes.</summary>
+    public static Task RunAsync(Socket one, Socket other, CancellationToken ct) => Task.WhenAll(PumpAsync(one, other, ct), PumpAsync(other, one, ct));
+
+    private static async Task PumpAsync(Socket from, Socket to, CancellationToken ct)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(32 * 1024);
+        try
+        {
+            int read;
+            while ((read = await from.ReceiveAsync(buffer, SocketFlags.None, ct)) > 0)
+            {
+                for (var sent = 0; sent < read;)
+                {
+                    sent += await to.SendAsync(buffer.AsMemory(sent, read - sent), SocketFlags.None, ct);
+                }
+            }
+
+            to.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception)
+        {
+            // Broken on one side: the other pump must not wait for data that cannot come, and the other side must not take it for a proper end.
+            Reset(from);
+            Reset(to);
+            throw;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static void Reset(Socket socket)
+    {
+        try
+        {
+            socket.LingerState = new LingerOption(enable: true, seconds: 0);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // It is closed already.
+        }
+
+        socket.Dispose();
+    }
+}
