@@ -158,6 +158,7 @@ public sealed class ErpTests(BackOffice office)
     [InlineData("", "<customerNo>1</customerNo><maxRows>100000</maxRows>", "maxRows")]
     [InlineData("", "<customerNo>1</customerNo>", "maxRows")]
     [InlineData("", "<customerNo>1", "well-formed")]
+    [InlineData("", "<customerNo>&#xD800;</customerNo>", "well-formed")]
     public async Task Anything_wrong_is_a_client_fault(string prolog, string parameters, string says)
     {
         using var response = await SendAsync($"""

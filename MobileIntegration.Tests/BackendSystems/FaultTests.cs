@@ -119,6 +119,7 @@ public sealed class FaultTests(BackOffice office) : IAsyncLifetime
     [InlineData("""{"errorStatus":200}""", "errorStatus")]
     [InlineData("""{"dripBytesPerSecond":-5}""", "dripBytesPerSecond")]
     [InlineData("""{"latencyMs":"long"}""", "latencyMs")]
+    [InlineData("""{"errorRates":1}""", "errorRates")]
     [InlineData("nothing", "")]
     public async Task Settings_out_of_range_change_nothing(string settings, string says)
     {

@@ -118,6 +118,8 @@ public sealed class WebhookTests(BackOffice office)
     [InlineData("""{"url":"http://user:pw@example.com/"}""", "user information")]
     [InlineData("""{"url":"http://example.com/","secret":"short"}""", "whsec_")]
     [InlineData("""{"url":"http://example.com/","events":["order.created"]}""", "customer.updated")]
+    [InlineData("""{"url":"http://example.com/","events":[null]}""", "customer.updated")]
+    [InlineData("""{"url":"http://example.com/\u0000"}""", "control character")]
     public async Task A_subscription_that_cannot_work_is_refused(string body, string says)
     {
         using var response = await office.Http.PostAsync("/crm/webhooks", new StringContent(body, Encoding.UTF8, "application/json"));

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Text;
 using Gateway;
 using MobileServices.Devices;
 
@@ -78,6 +79,30 @@ public sealed class GatewayTests : IAsyncLifetime
     [InlineData("/crm/v1/customers")]
     public async Task What_is_not_public_is_not_there(string path) => await (await _gateway.Http.GetAsync(path)).ProblemAsync(404);
 
+    /// <summary>As bytes, since no HTTP client would send these.</summary>
+    [Theory]
+    [InlineData("GET", "/devices/../health", 404)]
+    [InlineData("GET", "/devices/%2e%2e/health", 404)]
+    [InlineData("GET", "/devices/..%2fhealth", 400)]
+    [InlineData("GET", "/devices/..\\health", 400)]
+    [InlineData("GET", "//health", 404)]
+    [InlineData("CONNECT", "/devices/x", 405)]
+    [InlineData("TRACE", "/devices/x", 405)]
+    public async Task A_request_cannot_be_turned_to_what_is_not_public(string method, string path, int status)
+    {
+        var answer = await RawAsync($"{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n");
+        Assert.StartsWith($"HTTP/1.1 {status} ", answer, StringComparison.Ordinal);
+        Assert.Contains("application/problem+json", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain("Healthy", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_header_in_UTF_8_passes()
+    {
+        var answer = await RawAsync($"GET /devices/{Guid.NewGuid()} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\nX-Name: Müller\r\n\r\n");
+        Assert.Contains("is not registered", answer, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Endpoints_that_move_are_found_again()
     {
@@ -90,5 +115,15 @@ public sealed class GatewayTests : IAsyncLifetime
 
         await Eventually.TrueAsync(
             async () => (await _gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode is HttpStatusCode.NotFound, TimeSpan.FromSeconds(30));
+    }
+
+    private async Task<string> RawAsync(string request)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(_gateway.Address.Host, _gateway.Address.Port);
+        await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes(request));
+        using var reader = new StreamReader(client.GetStream());
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        return await reader.ReadToEndAsync(patience.Token);
     }
 }

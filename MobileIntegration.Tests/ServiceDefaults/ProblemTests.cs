@@ -75,6 +75,21 @@ public sealed class ProblemTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_charset_that_does_not_exist_is_refused()
+    {
+        var content = new StringContent("""{"name":"Rex","age":1}""");
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse("application/json; charset=klingon");
+        var problem = await (await _http.PostAsync("/pets", content)).ProblemAsync(415);
+        Assert.Contains("UTF-8", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"name":"Rex","name":"Tom","age":1}""")]
+    [InlineData("""{"name":"\ud800","age":1}""")]
+    public async Task A_body_that_can_be_read_in_two_ways_or_none_is_refused(string body) =>
+        await (await _http.PostAsync("/pets", new StringContent(body, Encoding.UTF8, "application/json"))).ProblemAsync(400);
+
+    [Fact]
     public async Task A_body_over_the_limit_is_refused()
     {
         await (await _http.PostAsJsonAsync("/pets", new { name = new string('x', 4096), age = 1 })).ProblemAsync(413);
