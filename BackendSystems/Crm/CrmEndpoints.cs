@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using BackendSystems.Faults;
 using BackendSystems.Webhooks;
@@ -82,8 +83,11 @@ public static class CrmEndpoints
         WriteAsync(id, http, store, time, (_, _) => fields, ct);
 
     private static Task<Results<Ok<Customer>, ValidationProblem, ProblemHttpResult>> PatchAsync(
-        string id, JsonObject patch, HttpContext http, CrmStore store, TimeProvider time, CancellationToken ct) =>
-        WriteAsync(id, http, store, time, (current, errors) => CustomerPatch.Apply(current, patch, errors), ct);
+        string id, JsonElement patch, HttpContext http, CrmStore store, TimeProvider time, CancellationToken ct) =>
+        // An element, and not a JsonObject, whose reader takes members that stand twice for a fault of its own.
+        patch.ValueKind is JsonValueKind.Object
+            ? WriteAsync(id, http, store, time, (current, errors) => CustomerPatch.Apply(current, JsonObject.Create(patch)!, errors), ct)
+            : Task.FromResult<Results<Ok<Customer>, ValidationProblem, ProblemHttpResult>>(BadRequest("A merge patch is a JSON object of the members to change."));
 
     private static async Task<Results<Ok<Customer>, ValidationProblem, ProblemHttpResult>> WriteAsync(
         string id, HttpContext http, CrmStore store, TimeProvider time,

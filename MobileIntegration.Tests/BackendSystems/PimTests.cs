@@ -81,6 +81,7 @@ public sealed class PimTests(BackOffice office)
     [InlineData("?$filter=ListPrice div 0 gt 1", 400, "division by zero")]
     [InlineData("?$filter=ListPrice gt 99999999999999999999999999999999999999", 400, "smaller")]
     [InlineData("?$filter=ListPrice mul 1e300 gt 1", 400, "")]
+    [InlineData("?$orderby=Category/Name", 400, "CategoryCode")]
     [InlineData("?$filter=matchesPattern(Name,'(a*)*b')", 400, "SQL")]
     [InlineData("?$expand=Category($expand=Products)", 400, "Products")]
     [InlineData("?$apply=aggregate($count as N)", 400, "not allowed")]

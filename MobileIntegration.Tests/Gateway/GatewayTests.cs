@@ -4,27 +4,37 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text;
 using Gateway;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using MobileServices.Devices;
 
 namespace MobileIntegration.Tests.Gateway;
 
-public sealed class GatewayTests : IAsyncLifetime
+/// <summary>A gateway before the devices and a home that is down.</summary>
+public sealed class RunningGateway : IAsyncLifetime
 {
-    private TestService<DeviceStore> _devices = null!;
-    private TestService<DiscoveredDestinations> _gateway = null!;
+    internal TestService<DeviceStore> Devices { get; private set; } = null!;
+
+    internal TestService<DiscoveredDestinations> Gateway { get; private set; } = null!;
 
     public async Task InitializeAsync()
     {
-        _devices = new(("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync()));
+        Devices = new(("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync()));
         // Port 9 of this machine answers nobody.
-        _gateway = new(("Management:Port", $"{TestServices.FreePort()}"), TestServices.At("devices", _devices.Address), TestServices.At("home", new("http://127.0.0.1:9")));
+        Gateway = new(("Management:Port", $"{TestServices.FreePort()}"), TestServices.At("devices", Devices.Address), TestServices.At("home", new("http://127.0.0.1:9")));
     }
 
     public async Task DisposeAsync()
     {
-        await _gateway.DisposeAsync();
-        await _devices.DisposeAsync();
+        await Gateway.DisposeAsync();
+        await Devices.DisposeAsync();
     }
+}
+
+public sealed class GatewayTests(RunningGateway running) : IClassFixture<RunningGateway>
+{
+    private readonly TestService<DeviceStore> _devices = running.Devices;
+    private readonly TestService<DiscoveredDestinations> _gateway = running.Gateway;
 
     [Fact]
     public async Task A_device_registers_through_the_gateway()
@@ -106,15 +116,19 @@ public sealed class GatewayTests : IAsyncLifetime
     [Fact]
     public async Task Endpoints_that_move_are_found_again()
     {
-        Assert.Equal(HttpStatusCode.NotFound, (await _gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode);
-        await using var moved = new TestService<DeviceStore>(("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync()));
-        var configuration = (Microsoft.Extensions.Configuration.IConfigurationRoot)_gateway.Services.GetService(typeof(Microsoft.Extensions.Configuration.IConfiguration))!;
+        var database = ("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync());
+        await using var before = new TestService<DeviceStore>(database);
+        await using var gateway = new TestService<DiscoveredDestinations>(TestServices.At("devices", before.Address));
+        Assert.Equal(HttpStatusCode.NotFound, (await gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode);
+
+        await using var moved = new TestService<DeviceStore>(database);
+        var configuration = (IConfigurationRoot)gateway.Services.GetRequiredService<IConfiguration>();
         configuration["services:devices:http:0"] = moved.Address.ToString();
-        await _devices.DisposeAsync();
+        await before.DisposeAsync();
         configuration.Reload();
 
         await Eventually.TrueAsync(
-            async () => (await _gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode is HttpStatusCode.NotFound, TimeSpan.FromSeconds(30));
+            async () => (await gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode is HttpStatusCode.NotFound, TimeSpan.FromSeconds(30));
     }
 
     private async Task<string> RawAsync(string request)
