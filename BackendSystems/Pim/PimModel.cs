@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Linq.Expressions;
+using System.Reflection;
 using Microsoft.AspNetCore.OData.Query.Expressions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.OData;
@@ -13,12 +14,18 @@ internal static class PimModel
 {
     public static IEdmModel Build()
     {
-        var builder = new ODataConventionModelBuilder { Namespace = "Pim", ContainerName = "Catalogue" };
+        var builder = new ODataConventionModelBuilder(new OwnTypes()) { Namespace = "Pim", ContainerName = "Catalogue" };
         var product = builder.EntitySet<Product>(nameof(PimContext.Products)).EntityType;
         product.Namespace = "Pim";
         product.Property(row => row.CategoryCode).IsRequired();
         builder.EntitySet<Category>(nameof(PimContext.Categories)).EntityType.Namespace = "Pim";
         return builder.GetEdmModel();
+    }
+
+    /// <summary>Else every type of every loaded assembly is looked at for heirs of the two entities.</summary>
+    private sealed class OwnTypes : IAssemblyResolver
+    {
+        public IEnumerable<Assembly> Assemblies => [typeof(PimModel).Assembly];
     }
 }
 
@@ -27,7 +34,7 @@ internal sealed class PimSearch : QueryBinder, ISearchBinder
 {
     private const int MostTerms = 10;
 
-    private static readonly System.Reflection.MethodInfo Contains =
+    private static readonly MethodInfo Contains =
         typeof(string).GetMethod(nameof(string.Contains), [typeof(string)])!;
 
     public Expression BindSearch(SearchClause searchClause, QueryBinderContext context)
