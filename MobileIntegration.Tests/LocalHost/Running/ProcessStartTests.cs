@@ -84,7 +84,7 @@ public class ProcessStartTests
         await model.NumberAsync("slow", "ready");
 
         var stop = model.Application.StopAsync();
-        await model.StateAsync("slow", KnownResourceStates.Stopping);
+        await Eventually.TrueAsync(() => model.StateOf("slow") == KnownResourceStates.Stopping, RunningModel.Patience);
         var start = await model.CommandAsync("late", KnownResourceCommands.StartCommand);
         await File.WriteAllTextAsync(file, "");
         await stop;
