@@ -28,27 +28,13 @@ internal static class TcpRelay
         catch (Exception)
         {
             // Broken on one side: the other pump must not wait for data that cannot come, and the other side must not take it for a proper end.
-            Reset(from);
-            Reset(to);
+            from.Close(timeout: 0);
+            to.Close(timeout: 0);
             throw;
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
-    }
-
-    private static void Reset(Socket socket)
-    {
-        try
-        {
-            socket.LingerState = new LingerOption(enable: true, seconds: 0);
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            // It is closed already.
-        }
-
-        socket.Dispose();
     }
 }

@@ -7,6 +7,7 @@ namespace MobileIntegration.Tests.LocalHost.Running;
 
 public sealed class StorageServersTests : IDisposable
 {
+    private const string Secret = "se\"c\\ret";
     private readonly DataFolder _data = new(Path.Combine(Path.GetTempPath(), $"mobile-integration-{Guid.CreateVersion7():n}"), reset: false, temporary: true);
     private readonly List<string> _log = [];
     private readonly Ports _ports = TestPorts();
@@ -54,14 +55,14 @@ public sealed class StorageServersTests : IDisposable
     {
         var server = new RedisServer(kind, _data, _data.In("redis"), TimeSpan.FromSeconds(60));
         var port = _ports.Target();
-        var process = await server.StartAsync(port, "secret", Log, CancellationToken.None);
-        await using (var redis = await ConnectionMultiplexer.ConnectAsync($"localhost:{port},password=secret"))
+        var process = await server.StartAsync(port, Secret, Log, CancellationToken.None);
+        await using (var redis = await ConnectionMultiplexer.ConnectAsync(Address(port, Secret)))
         {
             await redis.GetDatabase().StringSetAsync("kept", "yes");
             Assert.Equal(3, (int)await redis.GetDatabase().ScriptEvaluateAsync("return 1 + 2"));
         }
 
-        await Assert.ThrowsAsync<RedisConnectionException>(() => ConnectionMultiplexer.ConnectAsync($"localhost:{port},password=wrong,connectRetry=0"));
+        await Assert.ThrowsAsync<RedisConnectionException>(() => ConnectionMultiplexer.ConnectAsync(Address(port, "wrong")));
         if (kind == "redis")
         {
             // Its log is synchronised once a second.
@@ -70,15 +71,18 @@ public sealed class StorageServersTests : IDisposable
 
         process.Kill();
         await process.Exited;
-        process = await server.StartAsync(port, "secret", Log, CancellationToken.None);
+        process = await server.StartAsync(port, Secret, Log, CancellationToken.None);
 
-        await using (var redis = await ConnectionMultiplexer.ConnectAsync($"localhost:{port},password=secret"))
+        await using (var redis = await ConnectionMultiplexer.ConnectAsync(Address(port, Secret)))
         {
             Assert.Equal("yes", (string?)await redis.GetDatabase().StringGetAsync("kept"));
         }
 
         await process.StopAsync(TimeSpan.FromSeconds(10));
     }
+
+    private static ConfigurationOptions Address(int port, string password) =>
+        new() { EndPoints = { { "localhost", port } }, Password = password, ConnectRetry = 0 };
 
     private static Ports TestPorts() =>
         new(new Microsoft.Extensions.Configuration.ConfigurationBuilder().Build(), "", random: true);
