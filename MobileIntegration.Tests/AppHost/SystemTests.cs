@@ -4,7 +4,6 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using System.Xml.Linq;
-using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
 namespace MobileIntegration.Tests.AppHost;
@@ -145,8 +144,7 @@ public abstract class SystemTests(RunningSystem system)
     [Fact]
     public async Task A_stopped_instance_of_the_gateway_is_not_missed_and_comes_back_at_the_same_address()
     {
-        var replica = system.App.Services.GetRequiredService<DistributedApplicationModel>().Resources
-            .Single(resource => resource.Name == "gateway").GetInstanceIds()[0];
+        var replica = (await system.App.ResourceNotifications.WaitForResourceAsync("gateway", IsRunning).WaitAsync(Patience)).ResourceId;
 
         var stopped = await system.App.ResourceCommands.ExecuteCommandAsync(replica, KnownResourceCommands.StopCommand);
         Assert.True(stopped.Success, stopped.Message);
@@ -161,6 +159,8 @@ public abstract class SystemTests(RunningSystem system)
         await system.App.ResourceNotifications.WaitForResourceHealthyAsync("gateway").WaitAsync(Patience);
         Assert.Equal(_gateway.BaseAddress, system.App.GetEndpoint("gateway", "http"));
     }
+
+    private static bool IsRunning(ResourceEvent change) => change.Snapshot.State?.Text == KnownResourceStates.Running;
 
     private static JsonElement Data(JsonElement home, string section)
     {
