@@ -37,7 +37,7 @@ memory() {
 }
 
 stop() {
-    kill -INT "$pid"
+    kill -TERM "$pid"
     wait "$pid" || true
 }
 
