@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using MobileIntegration.LocalHost.ApplicationModel;
@@ -8,6 +9,8 @@ namespace MobileIntegration.LocalHost;
 public static partial class ResourceBuilderExtensions
 {
     private static readonly TimeSpan HttpHealthCheckTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan UnreachableFor = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(50);
 
     /// <summary>The resource is healthy if a health check registered in the builder's services is.</summary>
     /// <exception cref="DistributedApplicationException">The resource has that health check already.</exception>
@@ -21,7 +24,7 @@ public static partial class ResourceBuilderExtensions
     }
 
     /// <summary>
-    /// The resource is healthy if a GET request is answered with exactly that status within 10 s. Path "/" and status 200 if not given; the endpoint is the
+    /// The resource is healthy if a GET request is answered with exactly that status within 10 s, and can be reached within 3 s. Path "/" and status 200 if not given; the endpoint is the
     /// one called https, or else http.
     /// </summary>
     /// <exception cref="DistributedApplicationException">There is no such endpoint, or it is not http or https.</exception>
@@ -77,16 +80,24 @@ public static partial class ResourceBuilderExtensions
         {
             var uri = await address(cancellationToken).ConfigureAwait(false);
             using var client = clients.CreateClient(nameof(HttpStatusHealthCheck));
-            try
+            for (var began = Stopwatch.GetTimestamp(); ;)
             {
-                using var response = await client.GetAsync(uri, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
-                return (int)response.StatusCode == expected
-                    ? HealthCheckResult.Healthy()
-                    : new(context.Registration.FailureStatus, $"{uri} answered {(int)response.StatusCode}, not {expected}.");
-            }
-            catch (HttpRequestException unreachable)
-            {
-                return new(context.Registration.FailureStatus, $"{uri} cannot be reached: {unreachable.Message}", unreachable);
+                try
+                {
+                    using var response = await client.GetAsync(uri, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+                    return (int)response.StatusCode == expected
+                        ? HealthCheckResult.Healthy()
+                        : new(context.Registration.FailureStatus, $"{uri} answered {(int)response.StatusCode}, not {expected}.");
+                }
+                catch (HttpRequestException unreachable) when (Stopwatch.GetElapsedTime(began) >= UnreachableFor)
+                {
+                    return new(context.Registration.FailureStatus, $"{uri} cannot be reached: {unreachable.Message}", unreachable);
+                }
+                catch (HttpRequestException)
+                {
+                    // A process that begins to listen is seen at once, not at the next look, which may be seconds away.
+                    await Task.Delay(RetryDelay, cancellationToken).ConfigureAwait(false);
+                }
             }
         }
     }
