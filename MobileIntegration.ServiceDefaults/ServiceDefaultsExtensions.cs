@@ -30,7 +30,7 @@ public static class ServiceDefaultsExtensions
     }
 
     /// <summary>
-    /// Puts the error handling and time-outs into the pipeline and maps <c>/health</c> (all checks) and <c>/alive</c> (those tagged
+    /// Puts the error handling, time-outs and the check of tokens into the pipeline and maps <c>/health</c> (all checks) and <c>/alive</c> (those tagged
     /// "live"), in every environment, and <c>/openapi/v1.json</c>. With <c>Management:Port</c> set, they answer on that port only, and
     /// nothing else does there.
     /// </summary>
@@ -41,6 +41,7 @@ public static class ServiceDefaultsExtensions
         app.UseStatusCodePages();
         app.UseManagementPort();
         app.UseRequestTimeouts();
+        app.UseTokenAuthentication();
 
         app.MapHealthChecks("/health", new() { ResponseWriter = WriteHealthAsync }).WithMetadata(ManagementEndpoint.Instance);
         app.MapHealthChecks("/alive", new() { Predicate = check => check.Tags.Contains("live"), ResponseWriter = WriteHealthAsync })

@@ -7,7 +7,10 @@ namespace MobileIntegration.ServiceDefaults;
 
 /// <summary>One microservice of a group: what it registers and what it maps.</summary>
 /// <param name="Name">Its name in the setting <c>Run</c> and in service discovery.</param>
-public sealed record Slice(string Name, Action<IHostApplicationBuilder> Add, Action<IEndpointRouteBuilder> Map);
+/// <param name="Scope">What an access token must allow to call any of its endpoints; null for any valid token.</param>
+/// <param name="Public">Its endpoints need no token but where they say so themselves.</param>
+public sealed record Slice(
+    string Name, Action<IHostApplicationBuilder> Add, Action<IEndpointRouteBuilder> Map, string? Scope = null, bool Public = false);
 
 public static class SliceExtensions
 {
@@ -37,13 +40,28 @@ public static class SliceExtensions
         builder.Services.AddSingleton(new ChosenSlices(chosen));
     }
 
-    /// <summary>Maps the endpoints of the slices that AddSlices chose.</summary>
+    /// <summary>Maps the endpoints of the slices that AddSlices chose, behind tokens if AddTokenAuthentication was called.</summary>
     public static void MapSlices(this WebApplication app)
     {
         ArgumentNullException.ThrowIfNull(app);
+        var secured = app.Services.HasTokenAuthentication();
         foreach (var slice in app.Services.GetRequiredService<ChosenSlices>().Slices)
         {
-            slice.Map(app);
+            if (!secured || slice.Public)
+            {
+                slice.Map(app);
+                continue;
+            }
+            var group = app.MapGroup("");
+            if (slice.Scope is { } scope)
+            {
+                group.RequireScope(scope);
+            }
+            else
+            {
+                group.RequireAuthorization();
+            }
+            slice.Map(group);
         }
     }
 

@@ -1,0 +1,177 @@
+using System.Security.Claims;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Authorization.Policy;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace MobileIntegration.ServiceDefaults;
+
+/// <summary>Access tokens (RFC 9068, RFC 6750): who may call.</summary>
+public static class AuthenticationExtensions
+{
+    /// <summary>
+    /// From here on every endpoint of a slice needs an access token of <see cref="AuthenticationSettings.Authority"/>. Its keys are fetched at the
+    /// start and kept: while the authority is away, valid tokens pass.
+    /// </summary>
+    public static void AddTokenAuthentication(this IHostApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var services = builder.Services;
+        services.AddOptions<AuthenticationSettings>().BindConfiguration("Authentication").ValidateDataAnnotations().ValidateOnStart();
+        services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer();
+        services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<IOptions<AuthenticationSettings>>(Configure);
+        services.AddAuthorization();
+        services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
+        services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalHandler>();
+        services.AddHttpContextAccessor();
+        services.AddTransient<TokenPassing>();
+        services.AddSingleton<AuthorityKeys>();
+        services.AddHostedService(provider => provider.GetRequiredService<AuthorityKeys>());
+    }
+
+    /// <summary>The endpoint needs an access token that has this scope.</summary>
+    public static TBuilder RequireScope<TBuilder>(this TBuilder endpoint, string scope) where TBuilder : IEndpointConventionBuilder =>
+        endpoint.RequireAuthorization(policy => policy.RequireScope(scope));
+
+    /// <inheritdoc cref="RequireScope{TBuilder}(TBuilder, string)"/>
+    public static AuthorizationPolicyBuilder RequireScope(this AuthorizationPolicyBuilder policy, string scope)
+    {
+        ArgumentNullException.ThrowIfNull(policy);
+        return policy.RequireAuthenticatedUser().AddRequirements(new ScopeRequirement(scope));
+    }
+
+    public static bool HasScope(this ClaimsPrincipal user, string scope)
+    {
+        ArgumentNullException.ThrowIfNull(user);
+        return user.FindAll("scope").Concat(user.FindAll("scp")).Any(claim => claim.Value.Split(' ').Contains(scope, StringComparer.Ordinal));
+    }
+
+    /// <summary>The access token of the request that is being answered goes with the client's calls. For services of this system alone.</summary>
+    public static IHttpClientBuilder PassToken(this IHttpClientBuilder client) => client.AddHttpMessageHandler<TokenPassing>();
+
+    internal static void UseTokenAuthentication(this WebApplication app)
+    {
+        if (app.Services.HasTokenAuthentication())
+        {
+            app.UseAuthentication();
+            app.UseAuthorization();
+        }
+    }
+
+    internal static bool HasTokenAuthentication(this IServiceProvider services) => services.GetService<AuthorityKeys>() is not null;
+
+    private static void Configure(JwtBearerOptions options, IOptions<AuthenticationSettings> settings)
+    {
+        options.Authority = settings.Value.Authority;
+        options.Audience = settings.Value.Audience;
+        options.RequireHttpsMetadata = !new Uri(settings.Value.Authority!).IsLoopback;
+        options.BackchannelTimeout = TimeSpan.FromSeconds(5);
+        options.RefreshInterval = TimeSpan.FromSeconds(30);
+        options.AutomaticRefreshInterval = TimeSpan.FromHours(1);
+        options.MapInboundClaims = false;
+        options.TokenValidationParameters.NameClaimType = "sub";
+        options.TokenValidationParameters.ValidAlgorithms = settings.Value.Algorithms is { Count: > 0 } algorithms ? algorithms : ["ES256"];
+        options.TokenValidationParameters.ValidTypes = settings.Value.TokenTypes is { Count: > 0 } types ? types : ["at+jwt"];
+        options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30);
+        options.Events = new() { OnAuthenticationFailed = TellAbsenceAsync };
+    }
+
+    /// <summary>Without the keys nobody can tell whether the token is good, and the client must not throw it away.</summary>
+    private static async Task TellAbsenceAsync(AuthenticationFailedContext context)
+    {
+        try
+        {
+            await context.Options.ConfigurationManager!.GetConfigurationAsync(context.HttpContext.RequestAborted);
+        }
+        catch (Exception) when (!context.HttpContext.RequestAborted.IsCancellationRequested)
+        {
+            context.Response.Headers.RetryAfter = "5";
+            context.HttpContext.Features.Set(new Unverifiable());
+            context.NoResult();
+        }
+    }
+
+    private sealed record ScopeRequirement(string Scope) : IAuthorizationRequirement;
+
+    private sealed record Unverifiable;
+
+    private sealed class ScopeHandler : AuthorizationHandler<ScopeRequirement>
+    {
+        protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, ScopeRequirement requirement)
+        {
+            if (context.User.HasScope(requirement.Scope))
+            {
+                context.Succeed(requirement);
+            }
+            return Task.CompletedTask;
+        }
+    }
+
+    private sealed class RefusalHandler(IProblemDetailsService problems) : IAuthorizationMiddlewareResultHandler
+    {
+        private readonly AuthorizationMiddlewareResultHandler _default = new();
+
+        public async Task HandleAsync(RequestDelegate next, HttpContext context, AuthorizationPolicy policy, PolicyAuthorizationResult authorizeResult)
+        {
+            if (authorizeResult.Challenged && context.Features.Get<Unverifiable>() is not null)
+            {
+                await WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
+                    "The authority that issues access tokens has not been reached since the start of this service. Try again later with the same token.");
+                return;
+            }
+            if (authorizeResult.Forbidden && policy.Requirements.OfType<ScopeRequirement>().FirstOrDefault()?.Scope is { } scope)
+            {
+                context.Response.Headers.WWWAuthenticate = $"Bearer error=\"insufficient_scope\", scope=\"{scope}\"";
+                await WriteAsync(context, StatusCodes.Status403Forbidden, $"The access token does not have the scope '{scope}'. Ask the user for it.");
+                return;
+            }
+            await _default.HandleAsync(next, context, policy, authorizeResult);
+        }
+
+        private ValueTask WriteAsync(HttpContext context, int status, string detail)
+        {
+            context.Response.StatusCode = status;
+            return problems.WriteAsync(new() { HttpContext = context, ProblemDetails = new ProblemDetails { Status = status, Detail = detail } });
+        }
+    }
+
+    private sealed class TokenPassing(IHttpContextAccessor accessor) : DelegatingHandler
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            if (accessor.HttpContext?.Request.Headers.Authorization.ToString() is { Length: > 0 } token)
+            {
+                request.Headers.TryAddWithoutValidation("Authorization", token);
+            }
+            return base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    /// <summary>Fetches the authority's keys ahead of the first request, again and again until they are here once.</summary>
+    private sealed class AuthorityKeys(IOptionsMonitor<JwtBearerOptions> options) : BackgroundService
+    {
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1));
+            do
+            {
+                try
+                {
+                    var bearer = options.Get(JwtBearerDefaults.AuthenticationScheme);
+                    await bearer.ConfigurationManager!.GetConfigurationAsync(stoppingToken);
+                    return;
+                }
+                catch (Exception) when (!stoppingToken.IsCancellationRequested)
+                {
+                    // The first request will say so; there is nothing to do but ask again.
+                }
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken));
+        }
+    }
+}

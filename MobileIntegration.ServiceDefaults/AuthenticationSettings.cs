@@ -1,0 +1,50 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace MobileIntegration.ServiceDefaults;
+
+/// <summary>Whose access tokens a service takes; configuration section <c>Authentication</c>.</summary>
+public sealed class AuthenticationSettings : IValidatableObject
+{
+    /// <summary>
+    /// The issuer, an OpenID Connect provider: discovery is at <c>{Authority}/.well-known/openid-configuration</c>. Required; https, or http on
+    /// this machine.
+    /// </summary>
+    public string? Authority { get; set; }
+
+    /// <summary>What a token must name in <c>aud</c>; <c>mobile-integration</c> unless set.</summary>
+    [Required(AllowEmptyStrings = false, ErrorMessage = "Authentication:Audience must not be empty.")]
+    public string Audience { get; set; } = "mobile-integration";
+
+    /// <summary>
+    /// Signature algorithms (RFC 7518) by which a token may be signed, none but asymmetric ones; <c>ES256</c> unless set. An external authority
+    /// may need another, such as <c>RS256</c>.
+    /// </summary>
+    public IReadOnlyList<string>? Algorithms { get; set; }
+
+    /// <summary>
+    /// What may stand in a token's header as <c>typ</c>; <c>at+jwt</c> (RFC 9068) unless set, so that an ID token is no access token. An external
+    /// authority may need <c>JWT</c>.
+    /// </summary>
+    public IReadOnlyList<string>? TokenTypes { get; set; }
+
+    /// <summary>Whether an address may be used to talk of secrets: https, or http that does not leave this machine.</summary>
+    public static bool IsSafe(string? address) =>
+        Uri.TryCreate(address, UriKind.Absolute, out var uri) && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && uri.IsLoopback));
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (!IsSafe(Authority))
+        {
+            yield return new(
+                $"Authentication:Authority is '{Authority}'. Set it to the address of the OpenID Connect provider whose tokens are taken "
+                + "(https, or http on this machine), or start the service from the AppHost.");
+        }
+        foreach (var algorithm in Algorithms ?? [])
+        {
+            if (algorithm is not (['E' or 'R' or 'P', 'S', ..] and { Length: 5 }))
+            {
+                yield return new($"Authentication:Algorithms names '{algorithm}'. Name asymmetric ones such as ES256 or RS256.");
+            }
+        }
+    }
+}
