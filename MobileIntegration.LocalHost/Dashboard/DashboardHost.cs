@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.FluentUI.AspNetCore.Components;
 using MobileIntegration.LocalHost.ApplicationModel;
@@ -28,7 +29,7 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
 
     /// <summary>Chooses the addresses, tells the settings where telemetry goes, and starts to listen.</summary>
     /// <exception cref="DistributedApplicationException">A port is taken or an address is none.</exception>
-    public Task StartAsync(Ports ports, DataFolder data, CancellationToken ct)
+    public Task StartAsync(Ports ports, CancellationToken ct)
     {
         var settings = appHost.GetRequiredService<IConfiguration>();
         var page = Port(ports, settings, "dashboard", "ASPNETCORE_URLS");
@@ -39,7 +40,6 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         settings[OtlpKeySetting] ??= RandomNumberGenerator.GetHexString(32, lowercase: true);
         var login = DashboardLogin.From(settings, page);
         LoginUrl = login.Url;
-        _ = data;
         return Task.Run(() => ListenAsync(settings, login, page, grpc, http, ct), ct);
     }
 
@@ -82,6 +82,7 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         });
         var services = builder.Services;
         services.AddSingleton(appHost.GetRequiredService<ILoggerFactory>());
+        services.AddSingleton<IHostLifetime, EndsWithTheAppHost>();
         services.AddSingleton(appHost.GetRequiredService<ResourceNotificationService>());
         services.AddSingleton(appHost.GetRequiredService<ResourceLoggerService>());
         services.AddSingleton(appHost.GetRequiredService<ResourceCommandService>());
@@ -138,6 +139,14 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         .FirstOrDefault(resource => port == 0
             ? string.Equals(resource.Name, host, StringComparison.OrdinalIgnoreCase)
             : resource.Annotations.OfType<EndpointAnnotation>().Any(endpoint => endpoint.AllocatedEndpoint?.Port == port))?.Name;
+}
+
+/// <summary>Signals and the lines about the start are the AppHost's affair.</summary>
+internal sealed class EndsWithTheAppHost : IHostLifetime
+{
+    public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }
 
 internal sealed record DashboardTitle(string Name);

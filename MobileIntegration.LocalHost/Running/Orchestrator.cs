@@ -33,7 +33,7 @@ internal sealed class Orchestrator(
         var started = Stopwatch.GetTimestamp();
         _data = new DataFolder(settings.DataFolder, settings.ResetData, settings.TemporaryData);
         var ports = new Ports(configuration, _data.In("ports.json"), settings.RandomPorts);
-        var dashboard = services.GetService<DashboardHost>()?.StartAsync(ports, _data, cancellationToken) ?? Task.CompletedTask;
+        var dashboard = services.GetService<DashboardHost>()?.StartAsync(ports, cancellationToken) ?? Task.CompletedTask;
         _endpoints = new Endpoints(ports, loggers);
         _processes = new Processes(configuration, environment, context, _data);
         var followers = new Followers(_processes, notifications, loggers, eventing, health, time, services, log);
