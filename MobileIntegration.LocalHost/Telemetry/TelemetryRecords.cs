@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 
 namespace MobileIntegration.LocalHost.Telemetry;
 
@@ -38,8 +37,6 @@ public readonly record struct TelemetryAttribute(string Key, object? Value)
     };
 
     public override string ToString() => $"{Key}={Text}";
-
-    private bool PrintMembers(StringBuilder builder) => builder.Append(ToString()).Length > 0;
 }
 
 /// <summary>Values as OTLP numbers them.</summary>
