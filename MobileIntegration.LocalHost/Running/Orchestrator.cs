@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MobileIntegration.LocalHost.ApplicationModel;
+using MobileIntegration.LocalHost.Dashboard;
 using MobileIntegration.LocalHost.Eventing;
 
 namespace MobileIntegration.LocalHost.Running;
@@ -31,6 +33,7 @@ internal sealed class Orchestrator(
         var started = Stopwatch.GetTimestamp();
         _data = new DataFolder(settings.DataFolder, settings.ResetData, settings.TemporaryData);
         var ports = new Ports(configuration, _data.In("ports.json"), settings.RandomPorts);
+        var dashboard = services.GetService<DashboardHost>()?.StartAsync(ports, cancellationToken) ?? Task.CompletedTask;
         _endpoints = new Endpoints(ports, loggers);
         _processes = new Processes(configuration, environment, context, _data);
         var followers = new Followers(_processes, notifications, loggers, eventing, health, time, services, log);
@@ -64,7 +67,8 @@ internal sealed class Orchestrator(
         }
 
         await eventing.PublishAsync(new AfterResourcesCreatedEvent(services, model), cancellationToken);
-        _following.Add(new StartReport(model, notifications, log).WriteAsync([.. selected], started, _stopping.Token));
+        await dashboard;
+        _following.Add(new StartReport(model, notifications, services.GetService<DashboardHost>()?.LoginUrl, log).WriteAsync([.. selected], started, _stopping.Token));
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => StopAllAsync();
@@ -83,6 +87,11 @@ internal sealed class Orchestrator(
         await _stopping.CancelAsync();
         await Dependencies.InReverseAsync(_runners.Keys, StopAsync);
         await Task.WhenAll(_following);
+        if (services.GetService<DashboardHost>() is { } dashboard)
+        {
+            await dashboard.StopAsync();
+        }
+
         if (_endpoints is not null)
         {
             await _endpoints.DisposeAsync();

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using MobileIntegration.LocalHost.Dashboard;
 
 namespace MobileIntegration.LocalHost.Running;
 
@@ -21,6 +22,11 @@ internal static class RunningSetup
         builder.Services.AddSingleton<Orchestrator>();
         builder.Services.AddHostedService(services => services.GetRequiredService<Orchestrator>());
         builder.Services.AddSingleton<HealthMonitor>();
+        if (!options.DisableDashboard)
+        {
+            builder.Services.AddSingleton(services => new DashboardHost(services, options.DashboardApplicationName ?? builder.Environment.ApplicationName));
+        }
+
         builder.Services.AddHealthChecks();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownPatience);
 
@@ -28,6 +34,8 @@ internal static class RunningSetup
         builder.Services.AddLogging(logging => logging
             .AddSimpleConsole(console => console.SingleLine = true)
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None)
+            .AddFilter("Microsoft.AspNetCore", LogLevel.Error)
+            .AddFilter("Grpc", LogLevel.Error)
             .AddFilter("System.Net.Http.HttpClient", LogLevel.Warning)
             .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None));
     }

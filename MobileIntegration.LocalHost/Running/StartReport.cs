@@ -6,7 +6,7 @@ using MobileIntegration.LocalHost.ApplicationModel;
 namespace MobileIntegration.LocalHost.Running;
 
 /// <summary>Tells in the terminal where the system is reached, and when all of it is healthy.</summary>
-internal sealed class StartReport(DistributedApplicationModel model, ResourceNotificationService notifications, ILogger log)
+internal sealed class StartReport(DistributedApplicationModel model, ResourceNotificationService notifications, string? dashboard, ILogger log)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(20);
 
@@ -14,6 +14,11 @@ internal sealed class StartReport(DistributedApplicationModel model, ResourceNot
     {
         try
         {
+            if (dashboard is not null)
+            {
+                log.LogInformation("Login to the dashboard at {Url}", dashboard);
+            }
+
             foreach (var resource in model.Resources.Where(selected.Contains))
             {
                 foreach (var endpoint in resource.Annotations.OfType<EndpointAnnotation>().Where(endpoint => endpoint.IsExternal))

@@ -48,6 +48,8 @@ internal sealed class AppHostProcess
 
     public Task<int> Exited { get; }
 
+    public IReadOnlyList<string> Lines => Copy(_lines);
+
     public IReadOnlyList<string> ErrorLines => Copy(_errors);
 
     public void Kill()

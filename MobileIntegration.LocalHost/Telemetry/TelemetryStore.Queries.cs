@@ -1,0 +1,128 @@
+namespace MobileIntegration.LocalHost.Telemetry;
+
+public sealed partial class TelemetryStore
+{
+    /// <summary>All that have sent something, by name and instance.</summary>
+    public IReadOnlyList<TelemetryResource> Resources =>
+        [.. _resources.Values.OrderBy(resource => resource.Name, StringComparer.Ordinal).ThenBy(resource => resource.InstanceId, StringComparer.Ordinal)];
+
+    /// <summary>The newest traces first, by the start of their earliest span.</summary>
+    public Page<TraceSummary> Traces(TraceQuery query)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        var traces = _traces.All();
+        var kept = 0;
+        foreach (var trace in traces)
+        {
+            if (Matches(trace, query))
+            {
+                traces[kept++] = trace;
+            }
+        }
+
+        var starts = new long[kept];
+        for (var i = 0; i < kept; i++)
+        {
+            starts[i] = -traces[i].Start;
+        }
+
+        Array.Sort(starts, traces, 0, kept);
+        return new([.. traces.Take(kept).Skip(query.Skip).Take(query.Take).Select(trace => Summary(trace.Id, trace.Spans.ToArray()))], kept);
+    }
+
+    /// <summary>Null if nothing is kept of it.</summary>
+    public TraceDetails? Trace(TraceId id)
+    {
+        if (_traces.Find(id) is not { } trace)
+        {
+            return null;
+        }
+
+        TelemetrySpan[] spans = [.. trace.Spans.ToArray().OrderBy(span => span.StartNano).ThenBy(span => !span.ParentId.IsEmpty)];
+        return new(Summary(id, spans), spans, [.. _logs.All().Where(log => log.TraceId == id).OrderBy(log => log.TimeNano)]);
+    }
+
+    /// <summary>The newest records first, by when they came.</summary>
+    public Page<TelemetryLog> Logs(LogQuery query)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        var logs = _logs.All();
+        var kept = Array.FindAll(logs, log => Matches(log, query));
+        Array.Reverse(kept);
+        return new([.. kept.Skip(query.Skip).Take(query.Take)], kept.Length);
+    }
+
+    /// <summary>By resource, meter and name.</summary>
+    /// <param name="resource">A service name; null for all.</param>
+    public IReadOnlyList<InstrumentInfo> Instruments(string? resource = null) =>
+        [.. _metrics.Locked(() => _metrics.Instruments(one => resource is null || one.Name == resource).Select(instrument => instrument.Info).ToList())
+            .OrderBy(info => info.Resource.ToString(), StringComparer.Ordinal).ThenBy(info => info.Meter, StringComparer.Ordinal)
+            .ThenBy(info => info.Name, StringComparer.Ordinal)];
+
+    /// <summary>Null if there is no such instrument.</summary>
+    public MetricChart? Chart(MetricQuery query)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        return _metrics.Locked(() => MetricCharts.Make(
+            [.. _metrics.Instruments(one => one.Name == query.Resource && (query.InstanceId is null || one.InstanceId == query.InstanceId))
+                .Where(instrument => instrument.Scope.Name == query.Meter && instrument.Name == query.Instrument)],
+            query, query.Until ?? _time.GetUtcNow()));
+    }
+
+    /// <summary>Who called whom in the last <paramref name="window"/> (at most a minute), health checks aside.</summary>
+    public IReadOnlyList<Flow> Flows(TimeSpan window) => _flows.Read(window, IsPast);
+
+    private static bool Matches(Trace trace, TraceQuery query)
+    {
+        if ((query.ErrorsOnly && !trace.HasError) ||
+            (!query.IncludeHealthChecks && trace.First?.IsHealthCheck != false) ||
+            (query.MinDuration is { } least && UnixTime.Span(trace.Duration) < least))
+        {
+            return false;
+        }
+
+        if (query.Resource is { } resource && !Any(trace, span => span.Resource.Name == resource))
+        {
+            return false;
+        }
+
+        if (query.Filters.Count > 0 && !Any(trace, span => query.Filters.All(filter => filter.Matches(span))))
+        {
+            return false;
+        }
+
+        return string.IsNullOrEmpty(query.Text) || trace.Id.ToString().StartsWith(query.Text, StringComparison.OrdinalIgnoreCase) ||
+            Any(trace, span => FieldFilters.Contains(span.Name, query.Text) || FieldFilters.Contains(span.AttributeArray, query.Text));
+    }
+
+    private static bool Any(Trace trace, Func<TelemetrySpan, bool> condition)
+    {
+        foreach (var span in trace.Spans)
+        {
+            if (condition(span))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static bool Matches(TelemetryLog log, LogQuery query) =>
+        log.Severity >= query.MinSeverity &&
+        (query.Resource is null || log.Resource.Name == query.Resource) &&
+        (query.TraceId is null || log.TraceId == query.TraceId) &&
+        (query.SpanId is null || log.SpanId == query.SpanId) &&
+        query.Filters.All(filter => filter.Matches(log)) &&
+        (string.IsNullOrEmpty(query.Text) || FieldFilters.Contains(log.Message, query.Text) || FieldFilters.Contains(log.Scope.Name, query.Text) ||
+            FieldFilters.Contains(log.AttributeArray, query.Text));
+
+    private static TraceSummary Summary(TraceId id, TelemetrySpan[] spans)
+    {
+        var (start, end) = (spans.Min(span => span.StartNano), spans.Max(span => span.EndNano));
+        var root = spans.MinBy(span => (!span.ParentId.IsEmpty, span.StartNano))!;
+        return new(
+            id, root.Name, root.Resource.Name, UnixTime.From(start), UnixTime.Span(end - start), spans.Length, spans.Count(span => span.IsError),
+            [.. spans.GroupBy(span => span.Resource.Name).Select(group => new TraceResource(group.Key, group.Count(), group.Count(span => span.IsError)))]);
+    }
+}
