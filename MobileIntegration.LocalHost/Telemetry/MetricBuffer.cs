@@ -50,7 +50,10 @@ internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
             {
                 points.Instruments[(scope.Name, reader.Text(metric.Name))] = instrument = new(resource, scope, reader.Text(metric.Name), type)
                 {
-                    Description = reader.Text(metric.Description), Unit = reader.Text(metric.Unit), Monotonic = monotonic, Delta = delta,
+                    Description = reader.Text(metric.Description),
+                    Unit = reader.Text(metric.Unit),
+                    Monotonic = monotonic,
+                    Delta = delta,
                 };
             }
 
