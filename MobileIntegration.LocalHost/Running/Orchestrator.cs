@@ -23,6 +23,7 @@ internal sealed class Orchestrator(
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Task> _following = [];
     private DataFolder? _data;
+    private DashboardHost? _dashboard;
     private Endpoints? _endpoints;
     private Processes? _processes;
     private Task? _stopped;
@@ -33,7 +34,8 @@ internal sealed class Orchestrator(
         var started = Stopwatch.GetTimestamp();
         _data = new DataFolder(settings.DataFolder, settings.ResetData, settings.TemporaryData);
         var ports = new Ports(configuration, _data.In("ports.json"), settings.RandomPorts);
-        var dashboard = services.GetService<DashboardHost>()?.StartAsync(ports, cancellationToken) ?? Task.CompletedTask;
+        _dashboard = services.GetService<DashboardHost>();
+        var dashboard = _dashboard?.StartAsync(ports, cancellationToken) ?? Task.CompletedTask;
         _endpoints = new Endpoints(ports, loggers);
         _processes = new Processes(configuration, environment, context, _data);
         var followers = new Followers(_processes, notifications, loggers, eventing, health, time, services, log);
@@ -68,7 +70,7 @@ internal sealed class Orchestrator(
 
         await eventing.PublishAsync(new AfterResourcesCreatedEvent(services, model), cancellationToken);
         await dashboard;
-        _following.Add(new StartReport(model, notifications, services.GetService<DashboardHost>()?.LoginUrl, log).WriteAsync([.. selected], started, _stopping.Token));
+        _following.Add(new StartReport(model, notifications, _dashboard?.LoginUrl, log).WriteAsync([.. selected], started, _stopping.Token));
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => StopAllAsync();
@@ -87,7 +89,7 @@ internal sealed class Orchestrator(
         await _stopping.CancelAsync();
         await Dependencies.InReverseAsync(_runners.Keys, StopAsync);
         await Task.WhenAll(_following);
-        if (services.GetService<DashboardHost>() is { } dashboard)
+        if (_dashboard is { } dashboard)
         {
             await dashboard.StopAsync();
         }
