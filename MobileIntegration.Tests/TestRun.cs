@@ -9,5 +9,11 @@ internal static class TestRun
     /// together be more than Linux allows an account (128 inotify instances).
     /// </summary>
     [ModuleInitializer]
-    internal static void Begin() => Environment.SetEnvironmentVariable("DOTNET_hostBuilder__reloadConfigOnChange", "false");
+    internal static void Begin()
+    {
+        Environment.SetEnvironmentVariable("DOTNET_hostBuilder__reloadConfigOnChange", "false");
+
+        // Hosts that start in tests block threads; receivers in this process (OTLP, webhooks) must not wait for the pool to grow.
+        ThreadPool.SetMinThreads(workerThreads: 64, completionPortThreads: 64);
+    }
 }
