@@ -22,7 +22,8 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
     private const string OtlpKeySetting = "AppHost:OtlpApiKey";
     private const string GrpcSetting = "ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL";
     private const string HttpSetting = "ASPIRE_DASHBOARD_OTLP_HTTP_ENDPOINT_URL";
-    private WebApplication? _app;
+    private readonly CancellationTokenSource _stopping = new();
+    private Task<WebApplication>? _listening;
 
     /// <summary>Where to log in; known as soon as the start has begun.</summary>
     public string? LoginUrl { get; private set; }
@@ -40,17 +41,26 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         settings[OtlpKeySetting] ??= RandomNumberGenerator.GetHexString(32, lowercase: true);
         var login = DashboardLogin.From(settings, page);
         LoginUrl = login.Url;
-        return Task.Run(() => ListenAsync(settings, login, page, grpc, http, ct), ct);
+        return _listening = Task.Run(() => ListenAsync(settings, login, page, grpc, http, _stopping.Token), ct);
     }
 
     public async Task StopAsync()
     {
-        if (_app is { } app)
+        if (Interlocked.Exchange(ref _listening, null) is not { } listening)
         {
-            _app = null;
+            return;
+        }
+
+        await _stopping.CancelAsync();
+        try
+        {
+            await using var app = await listening;
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
             await app.StopAsync(patience.Token);
-            await app.DisposeAsync();
+        }
+        catch (Exception)
+        {
+            // It did not come up, which its start has told, or the AppHost ended before it had.
         }
     }
 
@@ -70,7 +80,7 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
             : throw new DistributedApplicationException($"{addressSetting} is '{address}': give an http address of this machine, such as http://localhost:15080.");
     }
 
-    private async Task ListenAsync(IConfiguration settings, DashboardLogin login, int page, int grpc, int http, CancellationToken ct)
+    private async Task<WebApplication> ListenAsync(IConfiguration settings, DashboardLogin login, int page, int grpc, int http, CancellationToken ct)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = typeof(DashboardHost).Assembly.GetName().Name });
         builder.WebHost.UseKestrel(kestrel =>
@@ -112,8 +122,16 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         login.Map(app);
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(mode => mode.ContentSecurityFrameAncestorsPolicy = null)
             .RequireAuthorization();
-        _app = app;
-        await app.StartAsync(ct);
+        try
+        {
+            await app.StartAsync(ct);
+            return app;
+        }
+        catch
+        {
+            await app.DisposeAsync();
+            throw;
+        }
     }
 
     // Pages are on one port and telemetry on two others: neither is offered where the other is.
