@@ -38,7 +38,7 @@ public sealed class IdentityInputTests(IdentityService identity) : IClassFixture
     [InlineData("response_type", "token", "unsupported_response_type")]
     [InlineData("response_type", "code id_token", "unsupported_response_type")]
     [InlineData("scope", "openid everything", "invalid_scope")]
-    [InlineData("scope", "openid users", "invalid_scope")]
+    [InlineData("scope", "openid users", "invalid_request")]
     public async Task What_a_registered_app_does_wrong_it_is_told_as_an_OAuth_error(string field, string? value, string error)
     {
         using var browser = new Browser(identity.Http.BaseAddress!);

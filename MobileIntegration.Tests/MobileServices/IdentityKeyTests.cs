@@ -25,9 +25,8 @@ public sealed class IdentityKeyTests : IAsyncLifetime
         using var browser = new Browser(_identity.Http.BaseAddress!);
         var (address, verifier) = AuthorizeAddress();
         var (login, _) = await browser.GetAsync(address);
-        using var elsewhere = new HttpClientHandler();
         // Cookies know no ports, so this is the same browser at the other replica.
-        var (consent, _) = await browser.LogInAsync(login! with { Html = login.Html.Replace("action=\"", $"action=\"{replica.Address}", StringComparison.Ordinal) }, User, Password);
+        var (consent, _) = await browser.LogInAsync(login! with { Html = login.Html.Replace("action=\"", $"action=\"{replica.Address.GetLeftPart(UriPartial.Authority)}", StringComparison.Ordinal) }, User, Password);
         var (_, end) = await browser.SubmitAsync(consent!, ("decision", "allow"));
         var tokens = await TokenAsync(
             replica.Http, "authorization_code", ("client_id", "app"), ("code", end!.Parameter("code")), ("redirect_uri", Redirect), ("code_verifier", verifier));

@@ -187,11 +187,18 @@ public sealed class IdentityTests(IdentityService identity) : IClassFixture<Iden
         var token = (await identity.TokenAsync("client_credentials", ("client_id", "back-office"), ("client_secret", Secret), ("scope", "home"))).Text("access_token");
         Assert.Equal(("back-office", "home", "mobile-integration"), (token.Part(1).Text("sub"), token.Part(1).Text("scope"), token.Part(1).Text("aud")));
 
-        Assert.Equal("invalid_scope", await ErrorAsync(("client_id", "back-office"), ("client_secret", Secret), ("scope", "devices")));
+        Assert.Equal("invalid_request", await ErrorAsync(("client_id", "back-office"), ("client_secret", Secret), ("scope", "devices")));
         Assert.Equal("invalid_client", await ErrorAsync(("client_id", "back-office"), ("client_secret", "wrong"), ("scope", "home")));
         Assert.Equal("unauthorized_client", await ErrorAsync(("client_id", "app"), ("client_secret", ""), ("scope", "home")));
 
         async Task<string> ErrorAsync(params (string, string)[] fields) => (await identity.TokenAsync("client_credentials", fields)).Text("error");
+    }
+
+    [Fact]
+    public async Task Outside_Development_there_is_neither_its_account_nor_its_client()
+    {
+        Assert.Equal(0, await identity.ScalarAsync<long>("select count(*) from identity.account where name = 'ada'"));
+        Assert.Equal(0, await identity.ScalarAsync<long>("select count(*) from identity.application where client_id like 'development%'"));
     }
 
     [Fact]

@@ -31,6 +31,7 @@ public static class IdentitySetup
         services.AddOptions<IdentityOptions>().BindConfiguration("Identity").ValidateDataAnnotations().ValidateOnStart();
         // OpenIddict writes every request into the log, which a log is not for.
         builder.Logging.AddFilter("OpenIddict", LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore.Database.Command", LogLevel.Warning);
         builder.AddNpgsqlDataSource("mobiledb");
         builder.AddMigrations<IdentityContext>("mobiledb", "identity");
         services.TryAddSingleton(TimeProvider.System);
@@ -91,7 +92,6 @@ public static class IdentitySetup
     {
         services.AddSingleton<SigningKeys>();
         services.AddSingleton<IOptionsChangeTokenSource<OpenIddictServerOptions>>(provider => provider.GetRequiredService<SigningKeys>());
-        services.AddAuthorization();
         services.AddOpenIddict()
             .AddCore(core => core.UseEntityFrameworkCore().UseDbContext<IdentityContext>().ReplaceDefaultEntities<Guid>())
             .AddServer(server =>

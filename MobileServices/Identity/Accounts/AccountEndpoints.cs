@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenIddict.Abstractions;
 using OpenIddict.Validation.AspNetCore;
@@ -13,13 +14,28 @@ internal sealed record AccountView(Guid Id, string Name, string DisplayName, str
 /// <summary>The accounts for back-office clients, with a token that has the scope <c>users</c>.</summary>
 internal static class AccountEndpoints
 {
+    private const string Scope = "users";
+
     public static void MapAccounts(this IEndpointRouteBuilder app)
     {
-        var accounts = app.MapGroup("/users/{name}").WithTags("Identity").RequireAuthorization(policy => policy
-            .AddAuthenticationSchemes(OpenIddictValidationAspNetCoreDefaults.AuthenticationScheme)
-            .RequireAssertion(context => context.User.HasScope("users")));
+        var accounts = app.MapGroup("/users/{name}").WithTags("Identity").AddEndpointFilter(RequireScopeAsync);
         accounts.MapPut("", PutAsync).WithSummary("Creates an account or changes it; idempotent");
         accounts.MapDelete("", DeleteAsync).WithSummary("Removes an account and ends its tokens; idempotent");
+    }
+
+    /// <summary>Checked against the tables, not only against the keys: a revoked token is refused at once.</summary>
+    private static async ValueTask<object?> RequireScopeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
+    {
+        var http = context.HttpContext;
+        var user = (await http.AuthenticateAsync(OpenIddictValidationAspNetCoreDefaults.AuthenticationScheme)).Principal;
+        if (user?.HasScope(Scope) is true)
+        {
+            return await next(context);
+        }
+        http.Response.Headers.WWWAuthenticate = user is null ? "Bearer" : $"Bearer error=\"insufficient_scope\", scope=\"{Scope}\"";
+        return user is null
+            ? TypedResults.Problem("The request carries no valid access token.", statusCode: StatusCodes.Status401Unauthorized)
+            : TypedResults.Problem($"The access token does not have the scope '{Scope}'.", statusCode: StatusCodes.Status403Forbidden);
     }
 
     private static async Task<Results<Ok<AccountView>, Created<AccountView>, ValidationProblem>> PutAsync(

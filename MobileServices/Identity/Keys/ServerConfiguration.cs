@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using OpenIddict.Abstractions;
 using OpenIddict.Server;
 
 namespace MobileServices.Identity.Keys;
@@ -17,6 +18,8 @@ internal sealed class ServerConfiguration(IOptions<IdentityOptions> identity, Si
         options.DeviceCodeLifetime = options.UserCodeLifetime = TimeSpan.FromMinutes(10);
         // Tokens/RefreshTurns.cs decides about reuse; a leeway of the library would give every repetition a successor of its own.
         options.RefreshTokenReuseLeeway = TimeSpan.Zero;
+        // A challenge that is the verifier itself protects nothing (RFC 9700, section 2.1.1).
+        options.CodeChallengeMethods.Remove(OpenIddictConstants.CodeChallengeMethods.Plain);
         options.Scopes.UnionWith(IdentityOptions.StandardScopes.Keys);
         options.Scopes.UnionWith(settings.Scopes.Keys);
         options.SigningCredentials.AddRange(keys.Current.Select(key => key.ToSigningCredentials()));

@@ -22,7 +22,7 @@ internal sealed class Session(AccountStore accounts, IAntiforgery antiforgery, T
     /// <exception cref="AntiforgeryValidationException">The form is not from a page that this browser got from here.</exception>
     public async Task<string?> StepAsync(HttpContext http)
     {
-        if (!HttpMethods.IsPost(http.Request.Method) || http.Request.Form[Step].ToString() is not { Length: > 0 } step)
+        if (!http.Request.HasFormContentType || http.Request.Form[Step].ToString() is not { Length: > 0 } step)
         {
             return null;
         }
@@ -88,7 +88,7 @@ internal sealed class Session(AccountStore accounts, IAntiforgery antiforgery, T
     public string Fields(HttpContext http, string step, bool loggedInNow = false)
     {
         var tokens = antiforgery.GetAndStoreTokens(http);
-        var request = HttpMethods.IsPost(http.Request.Method) ? http.Request.Form.AsEnumerable() : http.Request.Query;
+        var request = http.Request.HasFormContentType ? http.Request.Form.AsEnumerable() : http.Request.Query;
         var carried = request
             .Where(field => !Own.Contains(field.Key, StringComparer.Ordinal))
             .SelectMany(field => field.Value.Select(value => KeyValuePair.Create(field.Key, value ?? "")))

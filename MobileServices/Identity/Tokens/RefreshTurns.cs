@@ -17,10 +17,14 @@ namespace MobileServices.Identity.Tokens;
 /// token sent again within the window gets that answer again; a token sent again in any other way ends the family.
 /// </summary>
 internal sealed class RefreshTurns(IdentityContext database, IOptions<IdentityOptions> options, TimeProvider time)
-    : IOpenIddictServerHandler<ProcessAuthenticationContext>, IOpenIddictServerHandler<ApplyTokenResponseContext>
+    : IOpenIddictServerHandler<ProcessAuthenticationContext>, IOpenIddictServerHandler<ApplyTokenResponseContext>, IAsyncDisposable
 {
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
+
+    /// <summary>Whoever waits for its turn holds a connection; so many leave enough for all other requests.</summary>
+    private static readonly SemaphoreSlim Places = new(32);
+    private bool _placed;
     private IDbContextTransaction? _turn;
 
     /// <summary>The client is known and has proven itself; the token has not been looked at.</summary>
@@ -32,6 +36,8 @@ internal sealed class RefreshTurns(IdentityContext database, IOptions<IdentityOp
             return;
         }
         var http = context.Transaction.GetHttpRequest()!.HttpContext;
+        await Places.WaitAsync(http.RequestAborted);
+        _placed = true;
         _turn = await database.Database.BeginTransactionAsync(http.RequestAborted);
         var sent = new { reference = Reference(token), client };
         if (await database.Connection.ExecuteScalarAsync<Guid?>(LockSql, sent, _turn.GetDbTransaction()) is not { } family
@@ -39,7 +45,7 @@ internal sealed class RefreshTurns(IdentityContext database, IOptions<IdentityOp
         {
             return;
         }
-        if (kept is { SuccessorLives: true, Sealed: not null } && time.GetUtcNow() - kept.AnsweredAt is var age && age <= options.Value.Replay)
+        if (kept is { SameClient: true, SuccessorLives: true, Sealed: not null } && time.GetUtcNow() - kept.AnsweredAt is var age && age <= options.Value.Replay)
         {
             var answer = Open(kept.Sealed, token);
             answer.ExpiresIn -= (long)Math.Max(0, age.TotalSeconds);
@@ -65,6 +71,18 @@ internal sealed class RefreshTurns(IdentityContext database, IOptions<IdentityOp
                 _turn.GetDbTransaction());
         }
         await _turn.CommitAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_turn is not null)
+        {
+            await _turn.DisposeAsync();
+        }
+        if (_placed)
+        {
+            Places.Release();
+        }
     }
 
     /// <summary>How OpenIddict writes the name of a token that is looked up.</summary>
@@ -96,6 +114,8 @@ internal sealed class RefreshTurns(IdentityContext database, IOptions<IdentityOp
     {
         public required bool Redeemed { get; init; }
 
+        public required bool SameClient { get; init; }
+
         public required bool SuccessorLives { get; init; }
 
         public byte[]? Sealed { get; init; }
@@ -105,19 +125,20 @@ internal sealed class RefreshTurns(IdentityContext database, IOptions<IdentityOp
 
     private const string LockSql =
         """
-        select a.id
-        from identity.authorization a
-        join identity.application c on c.id = a.application_id
-        where a.id = (select authorization_id from identity.token where reference_id = @reference) and c.client_id = @client
-        for no key update of a
+        select id
+        from identity.authorization
+        where id = (select authorization_id from identity.token where reference_id = @reference)
+        for no key update
         """;
 
     private const string ReadSql =
         """
-        select p.status = 'redeemed' as redeemed, coalesce(s.status = 'valid' and a.status = 'valid', false) as SuccessorLives,
+        select p.status = 'redeemed' as redeemed, c.client_id = @client as SameClient,
+               coalesce(s.status = 'valid' and a.status = 'valid', false) as SuccessorLives,
                r.sealed, coalesce(r.answered_at, '-infinity') as AnsweredAt
         from identity.token p
         join identity.authorization a on a.id = p.authorization_id
+        join identity.application c on c.id = a.application_id
         left join identity.refresh_answer r on r.predecessor_id = p.id
         left join identity.token s on s.id = r.successor_id
         where p.reference_id = @reference
