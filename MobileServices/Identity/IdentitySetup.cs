@@ -105,7 +105,10 @@ public static class IdentitySetup
                     .SetIntrospectionEndpointUris(Root + "connect/introspect")
                     .SetDeviceAuthorizationEndpointUris(Root + "connect/device")
                     .SetEndUserVerificationEndpointUris(Root + "device");
-                server.AllowAuthorizationCodeFlow().RequireProofKeyForCodeExchange().AllowRefreshTokenFlow().AllowClientCredentialsFlow().AllowDeviceAuthorizationFlow();
+                server.AllowAuthorizationCodeFlow().RequireProofKeyForCodeExchange()
+                    .AllowRefreshTokenFlow()
+                    .AllowClientCredentialsFlow()
+                    .AllowDeviceAuthorizationFlow();
                 server.DisableAccessTokenEncryption().UseReferenceRefreshTokens();
                 server.UseAspNetCore()
                     .DisableTransportSecurityRequirement() // IdentityOptions.Issuer says what the public address may be

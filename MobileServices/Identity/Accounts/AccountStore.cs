@@ -13,7 +13,7 @@ internal sealed class AccountStore(IdentityContext database, IPasswordHasher<Acc
 
     /// <summary>What is verified when there is no account, so that it takes as long.</summary>
     private static readonly Account Nobody = new(Guid.Empty, "", "", null, Guid.Empty);
-    private static string? s_nobodysHash;
+    private static string? _nobodysHash;
 
     /// <returns>Null when the account is not there or disabled.</returns>
     public async Task<Account?> FindAsync(string? id, CancellationToken ct) => Guid.TryParse(id, out var key)
@@ -25,17 +25,13 @@ internal sealed class AccountStore(IdentityContext database, IPasswordHasher<Acc
     /// <returns>Null when name or password is wrong or the account is locked; it is not told which.</returns>
     public async Task<Account?> LogInAsync(string name, string password, CancellationToken ct)
     {
-        s_nobodysHash ??= hasher.HashPassword(Nobody, Guid.NewGuid().ToString());
+        _nobodysHash ??= hasher.HashPassword(Nobody, Guid.NewGuid().ToString());
         var now = time.GetUtcNow();
-        var row = password.Length > LongestPassword || name.Length > AccountRules.LongestName ? null : await database.Connection.QuerySingleOrDefaultAsync<AccountRow>(
-            new CommandDefinition(AttemptSql, new
-            {
-                name,
-                now,
-                attempts = options.Value.LockoutAttempts,
-                until = now.AddMinutes(options.Value.LockoutMinutes),
-            }, cancellationToken: ct));
-        var verdict = hasher.VerifyHashedPassword(Nobody, row?.PasswordHash ?? s_nobodysHash, password.Length > LongestPassword ? "" : password);
+        var attempt = new { name, now, attempts = options.Value.LockoutAttempts, until = now.AddMinutes(options.Value.LockoutMinutes) };
+        var row = password.Length > LongestPassword || name.Length > AccountRules.LongestName
+            ? null
+            : await database.Connection.QuerySingleOrDefaultAsync<AccountRow>(new CommandDefinition(AttemptSql, attempt, cancellationToken: ct));
+        var verdict = hasher.VerifyHashedPassword(Nobody, row?.PasswordHash ?? _nobodysHash, password.Length > LongestPassword ? "" : password);
         if (row is null || verdict is PasswordVerificationResult.Failed)
         {
             return null;

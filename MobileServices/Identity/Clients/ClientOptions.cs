@@ -48,9 +48,10 @@ internal sealed class ClientOptions
         {
             yield return $"{path}:RedirectUris names '{address}'. Use https://..., a private scheme such as com.example.app:/callback, or http://127.0.0.1/...";
         }
-        foreach (var scope in Scopes.Where(scope => !identity.Scopes.ContainsKey(scope) && !IdentityOptions.StandardScopes.ContainsKey(scope)))
+        var valid = IdentityOptions.StandardScopes.Keys.Concat(identity.Scopes.Keys).ToList();
+        foreach (var scope in Scopes.Where(scope => !valid.Contains(scope)))
         {
-            yield return $"{path}:Scopes names '{scope}', which there is not. Valid: {string.Join(", ", IdentityOptions.StandardScopes.Keys.Concat(identity.Scopes.Keys))}.";
+            yield return $"{path}:Scopes names '{scope}', which there is not. Valid: {string.Join(", ", valid)}.";
         }
     }
 

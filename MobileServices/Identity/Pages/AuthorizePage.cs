@@ -76,10 +76,12 @@ internal static class AuthorizePage
         $"<ul>{string.Concat(scopes.Select(scope => $"<li>{Page.Encode(options.Describe(scope))}</li>"))}</ul>";
 
     private static bool MustLogInAgain(OpenIddictRequest request, LoggedIn loggedIn, TimeProvider time) =>
-        request.HasPromptValue(PromptValues.Login) || (request.MaxAge is { } age && time.GetUtcNow() - loggedIn.At > TimeSpan.FromSeconds(Math.Max(0, Math.Min(age, int.MaxValue))));
+        request.HasPromptValue(PromptValues.Login)
+        || (request.MaxAge is { } age && time.GetUtcNow() - loggedIn.At > TimeSpan.FromSeconds(Math.Clamp(age, 0, int.MaxValue)));
 
     private static Page ConsentPage(
-        HttpContext http, Session session, string client, ImmutableArray<string> scopes, LoggedIn loggedIn, IdentityOptions options, string? target, bool now) => new(
+        HttpContext http, Session session, string client, ImmutableArray<string> scopes, LoggedIn loggedIn, IdentityOptions options,
+        string? target, bool now) => new(
         $"{client} asks for your consent",
         $"""
         <p>You are logged in as {Page.Encode(loggedIn.Account.DisplayName)}. {Page.Encode(client)} wants to:</p>

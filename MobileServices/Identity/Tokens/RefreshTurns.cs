@@ -45,7 +45,8 @@ internal sealed class RefreshTurns(IdentityContext database, IOptions<IdentityOp
         {
             return;
         }
-        if (kept is { SameClient: true, SuccessorLives: true, Sealed: not null } && time.GetUtcNow() - kept.AnsweredAt is var age && age <= options.Value.Replay)
+        if (kept is { SameClient: true, SuccessorLives: true, Sealed: not null }
+            && time.GetUtcNow() - kept.AnsweredAt is var age && age <= options.Value.Replay)
         {
             var answer = Open(kept.Sealed, token);
             answer.ExpiresIn -= (long)Math.Max(0, age.TotalSeconds);
