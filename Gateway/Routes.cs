@@ -11,6 +11,10 @@ internal static class Routes
     [
         ("/api/home/{**rest}", "home"),
         ("/devices/{**rest}", "devices"),
+        ("/identity/.well-known/{**rest}", "identity"),
+        ("/identity/connect/{**rest}", "identity"),
+        ("/identity/device", "identity"),
+        ("/identity/logout", "identity"),
     ];
 
     /// <summary>Neither CONNECT, which asks for a tunnel, nor TRACE, which reads back what a proxy added.</summary>

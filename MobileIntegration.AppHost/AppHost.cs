@@ -10,13 +10,16 @@ bool split = builder.Configuration["Topology"] == "split";
 var addresses = new Dictionary<string, EndpointReference>();
 var services = new List<IResourceBuilder<ProjectResource>>();
 
+// Tokens come from the system's own identity provider, or from the organisation's.
+var authority = builder.Configuration["Authentication:Authority"] is { Length: > 0 } external ? external : null;
+
 // The organisation's own systems. The warehouse is reached through its database and a folder of files, as such systems are.
 Group<Projects.BackendSystems>("backends", ["crm", "erp", "pim", "wms"], [postgres.AddDatabase("backenddb"), wmsdb], backend => backend
     .WithEnvironment("Wms__DropFolder", builder.Configuration["DropFolder"])
     .WithFaultCommands(split ? [backend.Resource.Name] : ["crm", "erp", "pim", "wms"]));
 
 Group<Projects.IntegrationServices>("integration", ["customers", "products", "orders", "inventory"], [wmsdb]);
-Group<Projects.MobileServices>("mobile", ["devices"], [postgres.AddDatabase("mobiledb")]);
+Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "identity"] : ["devices"], [postgres.AddDatabase("mobiledb")]);
 Group<Projects.FrontendServices>("frontend", ["home"], [], frontend => frontend.WithReference(redis).WaitFor(redis));
 
 var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName: null)
@@ -35,6 +38,12 @@ foreach (var service in services)
     {
         service.WithEnvironment($"services__{name}__http__0", address);
     }
+}
+
+foreach (var mobile in services.Where(service => service.Resource.Name is "mobile" or "identity"))
+{
+    // What tokens name as their issuer is where apps find it: behind the gateway.
+    mobile.WithEnvironment("Identity__Issuer", $"{gateway.GetEndpoint("http")}/identity").WithEnvironment("Authentication__Authority", authority);
 }
 
 builder.Build().Run();

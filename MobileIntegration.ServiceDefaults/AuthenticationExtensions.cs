@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Authorization.Policy;
@@ -54,11 +55,15 @@ public static class AuthenticationExtensions
     /// <summary>The access token of the request that is being answered goes with the client's calls. For services of this system alone.</summary>
     public static IHttpClientBuilder PassToken(this IHttpClientBuilder client) => client.AddHttpMessageHandler<TokenPassing>();
 
+    /// <summary>Whoever added them: left to the host they would run ahead of the error handling.</summary>
     internal static void UseTokenAuthentication(this WebApplication app)
     {
-        if (app.Services.HasTokenAuthentication())
+        if (app.Services.GetService<IAuthenticationSchemeProvider>() is not null)
         {
             app.UseAuthentication();
+        }
+        if (app.Services.GetService<IAuthorizationHandlerProvider>() is not null)
+        {
             app.UseAuthorization();
         }
     }

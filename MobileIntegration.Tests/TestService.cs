@@ -19,10 +19,15 @@ internal sealed class TestService<TMarker> : WebApplicationFactory<TMarker> wher
 {
     private readonly (string Key, string Value)[] _settings;
 
-    public TestService(params (string Key, string Value)[] settings)
+    public TestService(params (string Key, string Value)[] settings) : this(0, settings)
+    {
+    }
+
+    /// <param name="port">Where it listens, for a service that has to know its own address.</param>
+    public TestService(int port, params (string Key, string Value)[] settings)
     {
         _settings = settings;
-        UseKestrel(0);
+        UseKestrel(port);
         StartServer();
         Address = TestServices.AddressOf(Services);
         Http = new HttpClient { BaseAddress = Address };

@@ -1,12 +1,14 @@
 using MobileIntegration.ServiceDefaults;
 using MobileServices.Devices;
+using MobileServices.Identity;
 
 return await ServiceProcess.RunAsync(() =>
 {
     var builder = WebApplication.CreateBuilder(args);
     builder.AddServiceDefaults();
     builder.AddSlices(
-        new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices));
+        new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices),
+        new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

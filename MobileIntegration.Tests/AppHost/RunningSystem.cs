@@ -47,7 +47,7 @@ public sealed class GroupedSystem() : RunningSystem
     public override HttpClient ClientOf(string microservice) => App.CreateHttpClient(microservice switch
     {
         "crm" or "erp" or "pim" or "wms" => "backends",
-        "devices" => "mobile",
+        "devices" or "identity" => "mobile",
         _ => "integration",
     });
 }
@@ -57,7 +57,7 @@ public sealed class SplitSystem() : RunningSystem("Topology=split")
     public override IReadOnlyList<string> HomeServices { get; } = ["gateway", "home", "customers", "products", "orders", "inventory", "crm", "pim", "erp"];
 
     protected override IReadOnlyList<string> Resources { get; } =
-        ["gateway", "home", "customers", "products", "orders", "inventory", "devices", "crm", "erp", "pim", "wms"];
+        ["gateway", "home", "customers", "products", "orders", "inventory", "devices", "identity", "crm", "erp", "pim", "wms"];
 
     public override HttpClient ClientOf(string microservice) => App.CreateHttpClient(microservice);
 }

@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using System.Xml.Linq;
+using MobileIntegration.Tests.MobileServices;
 using Npgsql;
 
 namespace MobileIntegration.Tests.AppHost;
@@ -133,12 +134,34 @@ public abstract class SystemTests(RunningSystem system)
         Assert.Equal("Pixel 9", (await _gateway.GetFromJsonAsync<JsonElement>($"/devices/{id}")).GetProperty("model").GetString());
     }
 
+    [Fact]
+    public async Task An_app_logs_in_through_the_gateway_as_the_development_user()
+    {
+        var discovery = await _gateway.GetFromJsonAsync<JsonElement>("/identity/.well-known/openid-configuration");
+        var issuer = new Uri(_gateway.BaseAddress!, "/identity").AbsoluteUri;
+        Assert.Equal(issuer, discovery.GetProperty("issuer").GetString());
+        Assert.Equal($"{issuer}/connect/token", discovery.GetProperty("token_endpoint").GetString());
+
+        using var browser = new Browser(_gateway.BaseAddress!);
+        var (address, verifier) = IdentityService.AuthorizeAddress("development-app");
+        var end = await browser.LogInAsync(address, "ada", "development-only");
+        var tokens = await IdentityService.TokenAsync(
+            _gateway, "authorization_code", ("client_id", "development-app"), ("code", end.Parameter("code")), ("redirect_uri", IdentityService.Redirect),
+            ("code_verifier", verifier));
+
+        Assert.Equal(issuer, tokens.Text("access_token").Part(1).Text("iss"));
+        var refreshed = await IdentityService.TokenAsync(
+            _gateway, "refresh_token", ("client_id", "development-app"), ("refresh_token", tokens.Text("refresh_token")));
+        Assert.Equal("Bearer", refreshed.Text("token_type"));
+    }
+
     [Theory]
     [InlineData("/health")]
     [InlineData("/alive")]
     [InlineData("/customers/C-000123")]
     [InlineData("/crm/v1/customers/C-000123")]
     [InlineData("/openapi/v1.json")]
+    [InlineData("/identity/users/ada")]
     public async Task What_is_internal_is_not_on_the_gateway(string path) => await (await _gateway.GetAsync(path)).ProblemAsync(404);
 
     [Fact]

@@ -19,7 +19,7 @@ public sealed class RunningGateway : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        Devices = new(("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync()));
+        Devices = new(("Run", "devices"), ("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync()));
         // Port 9 of this machine answers nobody.
         Gateway = new(("Management:Port", $"{TestServices.FreePort()}"), TestServices.At("devices", Devices.Address), TestServices.At("home", new("http://127.0.0.1:9")));
     }
@@ -117,11 +117,11 @@ public sealed class GatewayTests(RunningGateway running) : IClassFixture<Running
     public async Task Endpoints_that_move_are_found_again()
     {
         var database = ("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync());
-        await using var before = new TestService<DeviceStore>(database);
+        await using var before = new TestService<DeviceStore>(("Run", "devices"), database);
         await using var gateway = new TestService<DiscoveredDestinations>(TestServices.At("devices", before.Address));
         Assert.Equal(HttpStatusCode.NotFound, (await gateway.Http.GetAsync($"/devices/{Guid.NewGuid()}")).StatusCode);
 
-        await using var moved = new TestService<DeviceStore>(database);
+        await using var moved = new TestService<DeviceStore>(("Run", "devices"), database);
         var configuration = (IConfigurationRoot)gateway.Services.GetRequiredService<IConfiguration>();
         configuration["services:devices:http:0"] = moved.Address.ToString();
         await before.DisposeAsync();

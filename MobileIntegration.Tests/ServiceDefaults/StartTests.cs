@@ -37,7 +37,7 @@ public sealed class StartTests
     public async Task A_database_that_is_away_is_waited_for_and_then_named()
     {
         var error = await FailsAsync(
-            null, "MobileServices", ("Migrations__WaitSeconds", "1"), ("ConnectionStrings__mobiledb", "Host=127.0.0.1;Port=9;Database=mobile;Username=u;Password=hunter2"));
+            null, "MobileServices", ("Run", "devices"), ("Migrations__WaitSeconds", "1"), ("ConnectionStrings__mobiledb", "Host=127.0.0.1;Port=9;Database=mobile;Username=u;Password=hunter2"));
         Assert.StartsWith("error: The database 'mobile' of the connection string 'mobiledb' at 127.0.0.1:9 cannot be opened", error, StringComparison.Ordinal);
         Assert.DoesNotContain("hunter2", error, StringComparison.Ordinal);
     }
@@ -54,7 +54,7 @@ public sealed class StartTests
     {
         // A user that does not exist is refused at once; a server that is away is waited for.
         var server = new NpgsqlConnectionStringBuilder(await TestPostgres.CreateDatabaseAsync()) { Username = "nobody", Password = "hunter2" };
-        var error = await FailsAsync(null, "MobileServices", ("ConnectionStrings__mobiledb", server.ConnectionString));
+        var error = await FailsAsync(null, "MobileServices", ("Run", "devices"), ("ConnectionStrings__mobiledb", server.ConnectionString));
         Assert.Contains($"'mobiledb' at {server.Host}:{server.Port}", error, StringComparison.Ordinal);
         Assert.DoesNotContain("hunter2", error, StringComparison.Ordinal);
     }
@@ -63,14 +63,14 @@ public sealed class StartTests
     public async Task A_script_that_was_changed_after_it_ran_stops_the_start()
     {
         var database = await TestPostgres.CreateDatabaseAsync();
-        await using (new TestService<DeviceStore>(("ConnectionStrings:mobiledb", database)))
+        await using (new TestService<DeviceStore>(("Run", "devices"), ("ConnectionStrings:mobiledb", database)))
         {
             await using var connection = new NpgsqlConnection(database);
             await connection.ExecuteAsync("update devices.migrations set checksum = 'other'");
         }
         await FailsAsync(
             "error: The script 001_devices.sql was changed after it ran. Restore it, and put the change into a new script.",
-            "MobileServices", ("ConnectionStrings__mobiledb", database));
+            "MobileServices", ("Run", "devices"), ("ConnectionStrings__mobiledb", database));
     }
 
     [Fact]
@@ -80,7 +80,7 @@ public sealed class StartTests
         await using var connection = new NpgsqlConnection(database);
         await connection.ExecuteAsync("create schema devices; create table devices.push_address (other int)");
 
-        var error = await FailsAsync(null, "MobileServices", ("ConnectionStrings__mobiledb", database));
+        var error = await FailsAsync(null, "MobileServices", ("Run", "devices"), ("ConnectionStrings__mobiledb", database));
 
         Assert.Contains("The script 001_devices.sql of the schema 'devices' failed and was rolled back", error, StringComparison.Ordinal);
         Assert.False(await connection.ExecuteScalarAsync<bool>("select to_regclass('devices.device') is not null"));
@@ -108,7 +108,7 @@ public sealed class StartTests
         using var away = new TcpListener(IPAddress.Loopback, 0);
         away.Start();
         using var process = TestServices.StartProcess(
-            "MobileServices", ("ConnectionStrings__mobiledb", $"Host=127.0.0.1;Port={((IPEndPoint)away.LocalEndpoint).Port};Database=mobile;Username=u;Timeout=60"));
+            "MobileServices", ("Run", "devices"), ("ConnectionStrings__mobiledb", $"Host=127.0.0.1;Port={((IPEndPoint)away.LocalEndpoint).Port};Database=mobile;Username=u;Timeout=60"));
         using var asking = await away.AcceptTcpClientAsync();
         await StopsAsync(process);
     }
@@ -135,7 +135,7 @@ public sealed class StartTests
     {
         var database = await TestPostgres.CreateDatabaseAsync();
 
-        var replicas = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => new TestService<DeviceStore>(("ConnectionStrings:mobiledb", database)))));
+        var replicas = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => new TestService<DeviceStore>(("Run", "devices"), ("ConnectionStrings:mobiledb", database)))));
 
         foreach (var replica in replicas)
         {

@@ -1,0 +1,94 @@
+using Dapper;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+using OpenIddict.Abstractions;
+using static OpenIddict.Abstractions.OpenIddictConstants;
+
+namespace MobileServices.Identity.Clients;
+
+/// <summary>Makes the registered clients those of the settings, before the first request.</summary>
+internal sealed class ClientRegistration(IServiceProvider services, IOptions<IdentityOptions> options, IHostEnvironment environment) : IHostedService
+{
+    /// <summary>The client of the development environment: an app at any loopback port, or one with the example's private scheme.</summary>
+    public const string DevelopmentClient = "development-app";
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await using var scope = services.CreateAsyncScope();
+        var database = scope.ServiceProvider.GetRequiredService<IdentityContext>();
+        var applications = scope.ServiceProvider.GetRequiredService<IOpenIddictApplicationManager>();
+        var clients = new Dictionary<string, ClientOptions>(options.Value.Clients);
+        if (environment.IsDevelopment())
+        {
+            clients.TryAdd(DevelopmentClient, Development());
+        }
+
+        await using var transaction = await database.Database.BeginTransactionAsync(cancellationToken);
+        await database.Connection.ExecuteAsync("lock table identity.application in share row exclusive mode");
+        foreach (var (id, client) in clients)
+        {
+            var descriptor = Describe(id, client);
+            if (await applications.FindByClientIdAsync(id, cancellationToken) is not { } registered)
+            {
+                await applications.CreateAsync(descriptor, cancellationToken);
+                continue;
+            }
+            await applications.UpdateAsync(registered, descriptor, cancellationToken);
+        }
+        await database.Connection.ExecuteAsync(EndOthersSql, new { clients = clients.Keys.ToArray() });
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private static ClientOptions Development() => new()
+    {
+        Name = "Development app",
+        RedirectUris = { "http://127.0.0.1/callback", "http://[::1]/callback", "com.example.shop:/callback" },
+        Scopes = { "profile", "email", "home", "devices" },
+        Device = true,
+    };
+
+    private static OpenIddictApplicationDescriptor Describe(string id, ClientOptions client)
+    {
+        var descriptor = new OpenIddictApplicationDescriptor
+        {
+            ClientId = id,
+            ClientSecret = client.Secret,
+            ClientType = client.IsPublic ? ClientTypes.Public : ClientTypes.Confidential,
+            ApplicationType = client.IsPublic ? ApplicationTypes.Native : ApplicationTypes.Web,
+            ConsentType = client.Trusted ? ConsentTypes.Implicit : ConsentTypes.Explicit,
+            DisplayName = client.Name ?? id,
+            Requirements = { Requirements.Features.ProofKeyForCodeExchange },
+        };
+        descriptor.Permissions.UnionWith([Permissions.Endpoints.Token, Permissions.Endpoints.Revocation]);
+        descriptor.Permissions.UnionWith(client.Scopes.Select(scope => Permissions.Prefixes.Scope + scope));
+        descriptor.RedirectUris.UnionWith(client.RedirectUris.Select(address => new Uri(address)));
+        if (client.RedirectUris.Count > 0)
+        {
+            descriptor.Permissions.UnionWith(
+                [Permissions.Endpoints.Authorization, Permissions.GrantTypes.AuthorizationCode, Permissions.ResponseTypes.Code]);
+        }
+        if (client.Device)
+        {
+            descriptor.Permissions.UnionWith([Permissions.Endpoints.DeviceAuthorization, Permissions.GrantTypes.DeviceCode]);
+        }
+        if (client.RedirectUris.Count > 0 || client.Device)
+        {
+            descriptor.Permissions.Add(Permissions.GrantTypes.RefreshToken);
+        }
+        if (!client.IsPublic)
+        {
+            descriptor.Permissions.UnionWith([Permissions.Endpoints.Introspection, Permissions.GrantTypes.ClientCredentials]);
+        }
+        return descriptor;
+    }
+
+    private const string EndOthersSql =
+        """
+        create temporary table gone on commit drop as select id from identity.application where client_id <> all (@clients);
+        delete from identity.token where application_id in (select id from gone);
+        delete from identity.authorization where application_id in (select id from gone);
+        delete from identity.application where id in (select id from gone);
+        """;
+}
