@@ -12,7 +12,6 @@ public sealed class TelemetryRuns
     private readonly string? _folder;
     private readonly TelemetryLimits _limits;
     private readonly TelemetryRecording _settings;
-    private readonly TimeProvider _time;
     private readonly Func<string, int, string?>? _resolvePeer;
     private readonly Lock _lock = new();
     private (string Id, WeakReference<TelemetryStore> Store)? _opened;
@@ -21,7 +20,7 @@ public sealed class TelemetryRuns
     internal TelemetryRuns(
         string? folder, TelemetryLimits limits, TelemetryRecording settings, TimeProvider time, Func<string, int, string?>? resolvePeer = null)
     {
-        (_folder, _limits, _settings, _time, _resolvePeer) = (folder, limits, settings, time, resolvePeer);
+        (_folder, _limits, _settings, _resolvePeer) = (folder, limits, settings, resolvePeer);
         Started = time.GetUtcNow();
         CurrentId = Started.ToString("yyyyMMdd-HHmmss-", CultureInfo.InvariantCulture) + RandomNumberGenerator.GetHexString(4, lowercase: true);
     }
