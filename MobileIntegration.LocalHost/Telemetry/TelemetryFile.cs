@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Google.Protobuf;
 using Microsoft.Data.Sqlite;
 
 namespace MobileIntegration.LocalHost.Telemetry;
@@ -102,7 +103,8 @@ internal sealed class TelemetryFile : IDisposable
     /// <exception cref="TelemetryException">It is not such a file.</exception>
     public static void Replay(string path, Action<TelemetrySignals, byte[]> take) => Reading(path, connection =>
     {
-        foreach (var (signal, data) in Read(connection, "select signal, data from messages order by id", row => ((TelemetrySignals)row.GetInt32(0), (byte[])row[1])))
+        foreach (var (signal, data) in Read(
+            connection, "select signal, data from messages order by id", row => ((TelemetrySignals)row.GetInt32(0), (byte[])row[1])))
         {
             take(signal, Unpack(data));
         }
@@ -112,7 +114,7 @@ internal sealed class TelemetryFile : IDisposable
 
     public static void Delete(string path)
     {
-        foreach (var file in (string[])[path, path + "-wal", path + "-shm"])
+        foreach (var file in (string[])[path + "-wal", path + "-shm", path])
         {
             File.Delete(file);
         }
@@ -128,7 +130,7 @@ internal sealed class TelemetryFile : IDisposable
                 ? read(connection)
                 : throw new TelemetryException($"{path} is of version {version}; this AppHost reads version {Version}.");
         }
-        catch (Exception exception) when (exception is SqliteException or InvalidDataException or InvalidOperationException or Google.Protobuf.InvalidProtocolBufferException)
+        catch (Exception exception) when (exception is SqliteException or InvalidDataException or InvalidOperationException or InvalidProtocolBufferException)
         {
             throw new TelemetryException($"{path} cannot be read: {exception.Message}", exception);
         }
@@ -191,7 +193,8 @@ internal sealed class TelemetryFile : IDisposable
     private static SqliteConnection Connect(string path, SqliteOpenMode mode)
     {
         // Without a pool, so that the file is closed when the connection is.
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false, DefaultTimeout = 5 }.ToString());
+        var settings = new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false, DefaultTimeout = 5 };
+        var connection = new SqliteConnection(settings.ToString());
         try
         {
             connection.Open();

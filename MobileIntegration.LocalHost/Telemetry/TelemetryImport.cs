@@ -48,7 +48,8 @@ public static class TelemetryImport
                 await ReadJsonAsync(file, into, budget, ct);
             }
         }
-        catch (Exception exception) when (exception is InvalidDataException or JsonException or InvalidProtocolBufferException or InvalidJsonException or DecoderFallbackException)
+        catch (Exception exception) when (exception is InvalidDataException or InvalidOperationException or JsonException or
+            InvalidProtocolBufferException or InvalidJsonException)
         {
             throw new TelemetryException($"This is neither a zip of OTLP JSON nor OTLP JSON that can be read: {exception.Message}", exception);
         }

@@ -31,7 +31,8 @@ public sealed class TelemetryRecording
 /// <param name="IsCurrent">It is this run.</param>
 /// <param name="Problem">Why its file cannot be read; null if it can.</param>
 public sealed record TelemetryRun(
-    string Id, DateTimeOffset Started, DateTimeOffset? Ended, long Spans, long Logs, long Points, long Unrecorded, long Bytes, bool IsCurrent, string? Problem = null);
+    string Id, DateTimeOffset Started, DateTimeOffset? Ended, long Spans, long Logs, long Points, long Unrecorded, long Bytes, bool IsCurrent,
+    string? Problem = null);
 
 /// <summary>Telemetry cannot be read; the message says why.</summary>
 public sealed class TelemetryException : Exception

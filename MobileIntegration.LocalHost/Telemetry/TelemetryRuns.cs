@@ -30,7 +30,7 @@ public sealed class TelemetryRuns
     public DateTimeOffset Started { get; }
 
     /// <summary>The store of this run.</summary>
-    internal TelemetryStore? Current { get; set; }
+    internal Func<TelemetryStore>? Current { get; set; }
 
     internal string CurrentPath => PathOf(CurrentId);
 
@@ -38,11 +38,11 @@ public sealed class TelemetryRuns
     public IReadOnlyList<TelemetryRun> List()
     {
         List<TelemetryRun> runs = [.. Ids().Where(id => id != CurrentId).Select(Describe)];
-        var counts = Current?.Counts;
-        if (counts is not null)
+        if (Current?.Invoke().Counts is { } counts)
         {
             var bytes = _folder is null ? 0 : TelemetryFile.Length(CurrentPath);
-            runs.Add(new(CurrentId, Started, null, counts.Spans, counts.Logs, counts.MetricPoints, counts.Unrecorded, bytes, IsCurrent: true));
+            runs.Add(new(
+                CurrentId, Started, null, counts.Spans, counts.Logs, counts.MetricPoints, counts.Unrecorded, bytes, IsCurrent: true));
         }
 
         return [.. runs.OrderByDescending(run => run.Id, StringComparer.Ordinal)];
@@ -54,7 +54,7 @@ public sealed class TelemetryRuns
     {
         if (id == CurrentId && Current is not null)
         {
-            return Current;
+            return Current();
         }
 
         lock (_lock)
@@ -100,7 +100,14 @@ public sealed class TelemetryRuns
         var file = new TelemetryFile(CurrentPath, Started, _limits, _settings.MaxRunBytes);
         foreach (var old in Ids().Where(id => id != CurrentId).OrderDescending(StringComparer.Ordinal).Skip(_settings.MaxRuns - 1))
         {
-            TelemetryFile.Delete(PathOf(old));
+            try
+            {
+                TelemetryFile.Delete(PathOf(old));
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // Somebody holds it: the next run tries again.
+            }
         }
 
         return file;

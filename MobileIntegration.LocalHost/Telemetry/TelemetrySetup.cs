@@ -36,14 +36,17 @@ public static class TelemetrySetup
         services.AddOptions<TelemetryRecording>().Bind(configuration.GetSection(TelemetryRecording.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(provider => new TelemetryRuns(
             folder, provider.GetRequiredService<IOptions<TelemetryLimits>>().Value, provider.GetRequiredService<IOptions<TelemetryRecording>>().Value,
-            Time(provider), resolvePeer));
+            Time(provider), resolvePeer)
+        {
+            Current = provider.GetRequiredService<TelemetryStore>,
+        });
         services.AddSingleton(provider => new TelemetryRecorder(
             provider.GetRequiredService<TelemetryRuns>(), provider.GetRequiredService<IOptions<TelemetryRecording>>().Value, Time(provider),
             provider.GetService<ILogger<TelemetryRecorder>>() ?? NullLogger<TelemetryRecorder>.Instance));
         services.AddSingleton(provider =>
         {
             var records = folder is not null && provider.GetRequiredService<IOptions<TelemetryRecording>>().Value.MaxRuns > 0;
-            return provider.GetRequiredService<TelemetryRuns>().Current = new TelemetryStore(
+            return new TelemetryStore(
                 provider.GetRequiredService<IOptions<TelemetryLimits>>().Value, Time(provider), resolvePeer)
             {
                 Recorder = records ? provider.GetRequiredService<TelemetryRecorder>() : null,

@@ -107,6 +107,25 @@ public class ExportTests
         Assert.Contains(part, failure.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Bytes_that_are_no_text_are_refused_with_a_clear_error()
+    {
+        await Assert.ThrowsAsync<TelemetryException>(() => ImportAsync([.. "{\""u8, 0xff, 0xfe, .. "\":[{}]}"u8]));
+        for (var seed = 0; seed < 200; seed++)
+        {
+            var bytes = Encoding.UTF8.GetBytes(Traces);
+            new Random(seed).NextBytes(bytes.AsSpan(new Random(seed).Next(bytes.Length - 8), 8));
+            try
+            {
+                await ImportAsync(bytes);
+            }
+            catch (TelemetryException)
+            {
+                // Nothing else may come out of it; a change within a text may go unseen.
+            }
+        }
+    }
+
     [Theory]
     [InlineData("../traces.json")]
     [InlineData("/etc/traces.json")]
