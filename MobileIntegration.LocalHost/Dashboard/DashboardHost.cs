@@ -100,7 +100,7 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         services.AddSingleton(new DashboardTitle(applicationName));
         services.AddSingleton<ResourceBoard>();
         services.AddSingleton(login);
-        services.AddTelemetry(settings, settings[OtlpKeySetting], ResolvePeer);
+        services.AddTelemetry(settings, settings[OtlpKeySetting], ResolvePeer, Path.Combine(appHost.GetRequiredService<RunningSettings>().DataFolder, "telemetry"));
         services.AddRouting();
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
         services.Configure<HostFilteringOptions>(filter => filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"]);
