@@ -90,6 +90,8 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
             kestrel.ListenLocalhost(grpc, listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.ListenLocalhost(http, listen => listen.Protocols = HttpProtocols.Http1);
         });
+        builder.WebHost.SuppressStatusMessages(true);
+        var board = new ResourceBoard(appHost.GetRequiredService<ResourceNotificationService>(), appHost.GetRequiredService<DistributedApplicationModel>());
         var services = builder.Services;
         services.AddSingleton(appHost.GetRequiredService<ILoggerFactory>());
         services.AddSingleton<IHostLifetime, EndsWithTheAppHost>();
@@ -98,9 +100,11 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         services.AddSingleton(appHost.GetRequiredService<ResourceCommandService>());
         services.AddSingleton(appHost.GetRequiredService<DistributedApplicationModel>());
         services.AddSingleton(new DashboardTitle(applicationName));
-        services.AddSingleton<ResourceBoard>();
+        services.AddSingleton(board);
+        services.AddSingleton<ResourceColours>();
+        services.AddScoped<DashboardView>();
         services.AddSingleton(login);
-        services.AddTelemetry(settings, settings[OtlpKeySetting], ResolvePeer);
+        services.AddTelemetry(settings, settings[OtlpKeySetting], board.ListeningAt);
         services.AddRouting();
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
         services.Configure<HostFilteringOptions>(filter => filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"]);
@@ -120,6 +124,7 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         app.UseAntiforgery();
         app.MapOtlp();
         login.Map(app);
+        app.MapDownloads();
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(mode => mode.ContentSecurityFrameAncestorsPolicy = null)
             .RequireAuthorization();
         try
@@ -151,12 +156,6 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         headers["Referrer-Policy"] = "no-referrer";
         return next(context);
     }
-
-    /// <summary>The resource whose endpoint has this port.</summary>
-    private string? ResolvePeer(string host, int port) => appHost.GetRequiredService<DistributedApplicationModel>().Resources
-        .FirstOrDefault(resource => port == 0
-            ? string.Equals(resource.Name, host, StringComparison.OrdinalIgnoreCase)
-            : resource.Annotations.OfType<EndpointAnnotation>().Any(endpoint => endpoint.AllocatedEndpoint?.Port == port))?.Name;
 }
 
 /// <summary>Signals and the lines about the start are the AppHost's affair.</summary>

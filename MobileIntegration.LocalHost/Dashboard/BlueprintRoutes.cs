@@ -1,0 +1,89 @@
+using MobileIntegration.LocalHost.Telemetry;
+
+namespace MobileIntegration.LocalHost.Dashboard;
+
+/// <summary>Leads arrows between boxes so that each has its own place at their edges, and puts what they say where nothing else is.</summary>
+internal static class BlueprintRoutes
+{
+    private const int Width = BlueprintPicture.BoxWidth;
+    private const int Height = BlueprintPicture.BoxHeight;
+    private static readonly double[] Places = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82];
+
+    public static List<BlueprintArrow> Draw(IReadOnlyList<BlueprintBox> boxes, IReadOnlyList<Flow> flows)
+    {
+        var places = boxes.ToDictionary(box => box.Name, StringComparer.OrdinalIgnoreCase);
+        var ends = flows.Select(flow => (Flow: flow, From: places[flow.From.Length == 0 ? BlueprintPicture.Devices : flow.From], To: places[flow.To])).ToList();
+        var taken = boxes.Select(box => (X: (double)box.X, Y: (double)box.Y, W: (double)Width, H: (double)Height)).ToList();
+        List<BlueprintArrow> arrows = [];
+        foreach (var (flow, from, to) in ends)
+        {
+            var leaving = ends.Where(end => end.From == from).OrderBy(end => end.To.Y).ThenBy(end => end.To.X).ToList();
+            var coming = ends.Where(end => end.To == to && IsRight(end.From, end.To) == IsRight(from, to)).OrderBy(end => end.From.Y).ThenByDescending(end => end.From.X).ToList();
+            var y1 = Slot(from, leaving.FindIndex(end => end.Flow == flow), leaving.Count);
+            var y2 = Slot(to, coming.FindIndex(end => end.Flow == flow), coming.Count);
+            var points = Curve(from, to, y1, y2);
+            var text = flow.Count == 0 ? ""
+                : FormattableString.Invariant($"{flow.RequestsPerSecond:0.#}/s · {Formats.Duration(flow.P95)}") + (flow.ErrorRate > 0 ? FormattableString.Invariant($" · {flow.ErrorRate:0.#%} failed") : "");
+            var (x, y) = Label(points, text.Length * 5.9, taken);
+            var path = FormattableString.Invariant($"M{points[0].X:0.#} {points[0].Y:0.#}C{points[1].X:0.#} {points[1].Y:0.#} {points[2].X:0.#} {points[2].Y:0.#} {points[3].X:0.#} {points[3].Y:0.#}");
+            arrows.Add(new(from.Name, to.Name, path, x, y, text, flow.Count == 0 ? "idle" : flow.ErrorRate > 0 ? "failing" : "busy"));
+        }
+
+        // Those that fail are drawn last, above the others.
+        return [.. arrows.OrderBy(arrow => arrow.Look == "failing")];
+    }
+
+    private static bool IsRight(BlueprintBox from, BlueprintBox to) => to.X > from.X + Width;
+
+    private static double Slot(BlueprintBox box, int number, int of) => box.Y + (Height * (number + 1.0) / (of + 1));
+
+    private static (double X, double Y)[] Curve(BlueprintBox from, BlueprintBox to, double y1, double y2)
+    {
+        var x1 = from.X + Width;
+        if (!IsRight(from, to))
+        {
+            // To what is below or behind: out to the right and back in from there.
+            var out1 = x1 + 56 + (Math.Abs(y2 - y1) * 0.08);
+            return [(x1, y1), (out1, y1), (to.X + Width + out1 - x1, y2), (to.X + Width + 3, y2)];
+        }
+
+        var gap = to.X - x1;
+        // What goes far goes up or down at once, in the gap between two columns, rather than across boxes.
+        return gap < 200
+            ? [(x1, y1), (x1 + (gap * 0.5), y1), (to.X - (gap * 0.5), y2), (to.X - 3, y2)]
+            : [(x1, y1), (x1 + 130, y1), (x1 + 10, y2), (to.X - 3, y2)];
+    }
+
+    private static (double X, double Y) Label((double X, double Y)[] points, double width, List<(double X, double Y, double W, double H)> taken)
+    {
+        var best = (X: 0.0, Y: 0.0);
+        if (width == 0)
+        {
+            return best;
+        }
+
+        foreach (var place in Places)
+        {
+            var (x, y) = At(points, place);
+            var room = (X: x - (width / 2) - 2, Y: y - 14, W: width + 4, H: 13.0);
+            if (place == Places[0])
+            {
+                best = (x, y - 4);
+            }
+
+            if (!taken.Exists(other => room.X < other.X + other.W && other.X < room.X + room.W && room.Y < other.Y + other.H && other.Y < room.Y + room.H))
+            {
+                taken.Add(room);
+                return (x, y - 4);
+            }
+        }
+
+        return best;
+    }
+
+    private static (double X, double Y) At((double X, double Y)[] points, double t)
+    {
+        var (a, b, c, d) = (Math.Pow(1 - t, 3), 3 * Math.Pow(1 - t, 2) * t, 3 * (1 - t) * t * t, t * t * t);
+        return ((a * points[0].X) + (b * points[1].X) + (c * points[2].X) + (d * points[3].X), (a * points[0].Y) + (b * points[1].Y) + (c * points[2].Y) + (d * points[3].Y));
+    }
+}

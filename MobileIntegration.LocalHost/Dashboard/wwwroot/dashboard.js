@@ -1,0 +1,109 @@
+// Runs before the page is drawn, so that it appears in the chosen theme at once.
+(() => {
+    const stored = "dashboard-theme";
+    const dark = window.matchMedia("(prefers-color-scheme: dark)");
+    const chosen = () => localStorage.getItem(stored) ?? "system";
+
+    function apply() {
+        const theme = chosen();
+        const mode = theme === "system" ? (dark.matches ? "dark" : "light") : theme;
+        document.documentElement.dataset.theme = mode;
+        localStorage.setItem("fluentui-blazor:theme-settings", JSON.stringify({ mode }));
+        window.Blazor?.theme?.setThemeMode(mode);
+        const select = document.getElementById("theme");
+        if (select && select.value !== theme) {
+            select.value = theme;
+        }
+    }
+
+    function choose(theme) {
+        localStorage.setItem(stored, theme);
+        apply();
+    }
+
+    const typing = target => target.closest?.("input, select, textarea, [contenteditable]");
+
+    document.addEventListener("keydown", event => {
+        if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+            document.querySelector("[data-close]")?.click();
+        }
+
+        if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) {
+            return;
+        }
+
+        const key = event.key.toLowerCase();
+        const page = document.querySelector(`nav [data-key="${CSS.escape(key)}"]`);
+        if (page) {
+            page.click();
+        } else if (key === "?") {
+            document.getElementById("help")?.showModal();
+        } else if (key === "d") {
+            const themes = ["system", "light", "dark"];
+            choose(themes[(themes.indexOf(chosen()) + 1) % themes.length]);
+        } else if (key === "/") {
+            document.querySelector("main input[type=search]")?.focus();
+        } else {
+            return;
+        }
+
+        event.preventDefault();
+    });
+
+    document.addEventListener("change", event => {
+        if (event.target.id === "theme") {
+            choose(event.target.value);
+        }
+    });
+
+    document.addEventListener("click", event => {
+        if (event.target.closest("#help-open")) {
+            document.getElementById("help").showModal();
+        }
+
+        // A menu closes when something is chosen, in it or elsewhere.
+        for (const menu of document.querySelectorAll("details.menu[open]")) {
+            if (!menu.querySelector("summary").contains(event.target) && !event.target.closest("[data-stays]")) {
+                menu.open = false;
+            }
+        }
+    });
+
+    dark.addEventListener("change", apply);
+    new MutationObserver(() => {
+        const select = document.getElementById("theme");
+        if (select && !select.dataset.ready) {
+            select.dataset.ready = "yes";
+            apply();
+        }
+    }).observe(document, { childList: true, subtree: true });
+    apply();
+
+    window.dashboard = {
+        /** Stays at the end of a list that grows, unless its reader has scrolled away from it. */
+        follow(list) {
+            if (!list) {
+                return;
+            }
+
+            if (!list.dataset.follows) {
+                list.dataset.follows = "yes";
+                list.addEventListener("scroll", () => {
+                    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+                    if (atEnd || list.scrollTop < (list.lastTop ?? 0)) {
+                        list.dataset.follows = atEnd ? "yes" : "no";
+                    }
+
+                    list.lastTop = list.scrollTop;
+                });
+            }
+
+            if (list.dataset.follows === "yes") {
+                list.scrollTop = list.scrollHeight;
+            }
+        },
+        reveal(id) {
+            document.getElementById(id)?.scrollIntoView({ block: "nearest" });
+        },
+    };
+})();
