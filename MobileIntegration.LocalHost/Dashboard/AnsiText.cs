@@ -47,7 +47,7 @@ internal sealed partial class AnsiText
             return;
         }
 
-        var (colour, ground) = _on[7] ? (_ground ?? "var(--card)", _text is null ? "currentColor" : _text) : (_text, _ground);
+        var (colour, ground) = _on[7] ? (_ground ?? "var(--card)", _text ?? "var(--ink)") : (_text, _ground);
         var look = new StringBuilder();
         Mark(1, "ab");
         Mark(2, "ad");
@@ -56,19 +56,26 @@ internal sealed partial class AnsiText
         Mark(9, "as");
         if (colour?.Length == 2)
         {
-            look.Append(look.Length > 0 ? " " : "").Append(colour);
+            Look(colour);
         }
 
-        var style = $"{(colour?.Length > 2 ? $"color:{colour};" : "")}{(ground is null ? "" : $"background:{(ground.Length == 2 ? Basic(ground[1] - '0', false) : ground)};")}";
+        if (ground?.Length == 2)
+        {
+            Look($"g{ground[1]}");
+        }
+
+        var style = $"{(colour?.Length > 2 ? $"color:{colour};" : "")}{(ground?.Length > 2 ? $"background:{ground};" : "")}";
         parts.Add(new(text, look.Length == 0 ? null : look.ToString(), style.Length == 0 ? null : style));
 
         void Mark(int code, string name)
         {
             if (_on[code])
             {
-                look.Append(look.Length > 0 ? " " : "").Append(name);
+                Look(name);
             }
         }
+
+        void Look(string name) => look.Append(look.Length > 0 ? " " : "").Append(name);
     }
 
     private void Apply(string codes)
@@ -89,8 +96,8 @@ internal sealed partial class AnsiText
                 case >= 90 and <= 97 and var colour: _text = $"a{colour - 90}"; break;
                 case 38: _text = Colour(numbers, ref i); break;
                 case 39: _text = null; break;
-                case >= 40 and <= 47 and var colour: _ground = Basic(colour - 40, false); break;
-                case >= 100 and <= 107 and var colour: _ground = Basic(colour - 100, true); break;
+                case >= 40 and <= 47 and var colour: _ground = $"a{colour - 40}"; break;
+                case >= 100 and <= 107 and var colour: _ground = $"a{colour - 100}"; break;
                 case 48: _ground = Colour(numbers, ref i); break;
                 case 49: _ground = null; break;
             }
@@ -112,7 +119,7 @@ internal sealed partial class AnsiText
 
                 if (number < 16)
                 {
-                    return Basic(number - 8, true);
+                    return $"a{number - 8}";
                 }
 
                 var grey = 8 + ((number - 232) * 10);
@@ -123,13 +130,6 @@ internal sealed partial class AnsiText
             default:
                 return null;
         }
-    }
-
-    private static string Basic(int number, bool bright)
-    {
-        var strong = bright ? 255 : 187;
-        var weak = bright ? 85 : 0;
-        return $"rgb({((number & 1) != 0 ? strong : weak)},{((number & 2) != 0 ? strong : weak)},{((number & 4) != 0 ? strong : weak)})";
     }
 
     [GeneratedRegex(@"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])", RegexOptions.CultureInvariant)]

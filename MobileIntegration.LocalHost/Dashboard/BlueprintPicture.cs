@@ -33,7 +33,8 @@ internal sealed record BlueprintPicture(
 
     public static readonly BlueprintPicture Empty = new(ColumnWidth, RowHeight, [], [], [], []);
 
-    public static BlueprintPicture Draw(IReadOnlyList<ResourceEvent> states, IReadOnlyList<Flow> flows)
+    /// <param name="isPast">The calls are those of a run that has ended, so states of now say nothing about them.</param>
+    public static BlueprintPicture Draw(IReadOnlyList<ResourceEvent> states, IReadOnlyList<Flow> flows, bool isPast)
     {
         var resources = states.Where(state => state.Resource is not IResourceWithParent)
             .GroupBy(state => state.Resource).ToDictionary(group => group.Key.Name, group => group.ToList(), StringComparer.OrdinalIgnoreCase);
@@ -62,7 +63,7 @@ internal sealed record BlueprintPicture(
         }
 
         var arrows = BlueprintRoutes.Draw(boxes, [.. calls, .. Idle(resources, calls)]);
-        var width = Math.Max(frames.Max(frame => frame.X + frame.Width), boxes.Max(box => box.X + BoxWidth)) + 60;
+        var width = Math.Max(frames.Max(frame => frame.X + frame.Width), boxes.Max(box => box.X + BoxWidth)) + 110;
         return new(width, frames.Append(new("", 0, 0, 0, 10 + LaneTop + (upperRows * RowHeight))).Max(frame => frame.Y + frame.Height) + 12, frames, boxes, arrows, flows);
 
         void Place(BlueprintLanes.Lane lane, int at, int y, int rows, int columns, int shift)
@@ -77,7 +78,8 @@ internal sealed record BlueprintPicture(
             {
                 var name = lane.Names[i];
                 var (row, cell) = (i % rows, i / rows);
-                boxes.Add(Box(name, resources.GetValueOrDefault(name), x + (cell * ColumnWidth), y + shift + LaneTop - 6 + (row * RowHeight)));
+                boxes.Add(isPast ? new(name, "past run", "off", x + (cell * ColumnWidth), y + shift + LaneTop - 6 + (row * RowHeight))
+                    : Box(name, resources.GetValueOrDefault(name), x + (cell * ColumnWidth), y + shift + LaneTop - 6 + (row * RowHeight)));
             }
         }
     }

@@ -11,7 +11,7 @@ internal sealed class DataFolder : IDisposable
     private const string SessionFolder = "session";
 
     // What a reset deletes: nothing that the AppHost has not made, should the folder hold other things as well. Downloaded tools are no data.
-    private static readonly string[] DataFolders = ["volumes", SessionFolder];
+    private static readonly string[] DataFolders = ["volumes", "telemetry", SessionFolder];
     private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(10);
     private readonly FileStream _lock;
     private readonly bool _temporary;

@@ -52,7 +52,7 @@ internal sealed class FlowTable(TimeProvider time, Func<string, int, string?>? r
     {
         lock (_lock)
         {
-            GiveUp();
+            GiveUp(latest);
             var now = (latest ? _newest : UnixTime.Nano(time.GetUtcNow())) / 1_000_000_000;
             var seconds = (int)Math.Clamp(window.TotalSeconds, 1, Seconds - 4);
             return [.. _flows.Select(flow => flow.Value.Read(flow.Key, now - seconds, now, seconds)).OfType<Flow>()
@@ -83,9 +83,10 @@ internal sealed class FlowTable(TimeProvider time, Func<string, int, string?>? r
         }
     }
 
-    private void GiveUp()
+    /// <param name="all">Nothing more will come.</param>
+    private void GiveUp(bool all = false)
     {
-        var before = time.GetUtcNow().Ticks - Patience;
+        var before = all ? long.MaxValue : time.GetUtcNow().Ticks - Patience;
         while (_waiting.TryPeek(out var oldest) && (oldest.Since < before || _waiting.Count > MostWaiting))
         {
             _waiting.Dequeue();

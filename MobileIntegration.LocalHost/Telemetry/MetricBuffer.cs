@@ -5,6 +5,9 @@ namespace MobileIntegration.LocalHost.Telemetry;
 /// <summary>The newest metric points of each resource.</summary>
 internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
 {
+    // Services repeat every second what did not change; of these, files get one now and then, often enough that a series does not look ended.
+    private static readonly long RepeatsRecorded = (long)TimeSpan.FromSeconds(30).TotalMilliseconds * 1_000_000;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<TelemetryResource, Points> _resources = [];
 
@@ -21,8 +24,9 @@ internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
         }
     }
 
+    /// <param name="recorded">Gets the samples from which the same points can be made again; null if nothing records them.</param>
     /// <returns>How many points were taken and how many cannot be kept.</returns>
-    public (int Added, int Rejected) Add(TelemetryResource resource, TelemetryScope scope, Metric metric)
+    public (int Added, int Rejected) Add(TelemetryResource resource, TelemetryScope scope, Metric metric, List<MetricSample>? recorded)
     {
         var (type, delta, monotonic) = metric.DataCase switch
         {
@@ -59,7 +63,7 @@ internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
 
             foreach (var (attributes, point) in read)
             {
-                Add(points, instrument, attributes, point);
+                Add(points, instrument, attributes, point, recorded);
             }
 
             while (points.Order.Count > limits.MaxMetricsCount)
@@ -91,7 +95,16 @@ internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
         }
     }
 
-    private static void Add(Points points, MetricInstrument instrument, TelemetryAttribute[] attributes, MetricPoint point)
+    /// <summary>All points, those that were repeated with their first and their last time, in the order that they can be added again.</summary>
+    public List<MetricSample> Samples(Func<TelemetryResource, bool> chosen) => Locked(() =>
+        Instruments(chosen).SelectMany(instrument => instrument.Dimensions.Values.SelectMany(dimension => dimension.Points.SelectMany(point =>
+        {
+            var first = new MetricSample(instrument, dimension.Attributes, point, point.FirstNano);
+            return point.LastNano == point.FirstNano ? [first] : new[] { first, first with { AtNano = point.LastNano } };
+        }))).ToList());
+
+    private static void Add(
+        Points points, MetricInstrument instrument, TelemetryAttribute[] attributes, MetricPoint point, List<MetricSample>? recorded)
     {
         var key = string.Join('\u001f', attributes.OrderBy(attribute => attribute.Key, StringComparer.Ordinal));
         if (!instrument.Dimensions.TryGetValue(key, out var dimension))
@@ -99,14 +112,32 @@ internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
             instrument.Dimensions[key] = dimension = new(attributes);
         }
 
-        if (!instrument.Delta && dimension.Points.Last is { } last && point.Repeats(last.Value))
+        var last = dimension.Points.Last?.Value;
+        if (!instrument.Delta && last is not null && point.Repeats(last))
         {
-            last.Value.LastNano = point.LastNano;
+            last.LastNano = point.LastNano;
+            if (last.LastNano - last.RecordedNano >= RepeatsRecorded)
+            {
+                Record(last);
+            }
+
             return;
         }
 
+        if (last is not null && last.RecordedNano != last.LastNano)
+        {
+            Record(last);
+        }
+
+        Record(point);
         dimension.Points.AddLast(point);
         points.Order.Enqueue((instrument, key));
+
+        void Record(MetricPoint one)
+        {
+            one.RecordedNano = one.LastNano;
+            recorded?.Add(new(instrument, dimension.Attributes, one, one.LastNano));
+        }
     }
 
     private void Evict(Points points)

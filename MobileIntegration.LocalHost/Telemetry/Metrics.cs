@@ -52,6 +52,9 @@ internal sealed class MetricPoint
 
     public long LastNano { get; set; }
 
+    /// <summary>The last time of this value that was handed to the recorder.</summary>
+    public long RecordedNano { get; set; }
+
     public double Value { get; init; }
 
     /// <summary>The value as a whole number, if it came as one.</summary>
@@ -65,6 +68,9 @@ internal sealed class MetricPoint
         Exemplars.Length == 0 && StartNano == other.StartNano && Value.Equals(other.Value) && Whole == other.Whole &&
         Histogram?.Count == other.Histogram?.Count && Histogram?.Sum == other.Histogram?.Sum && FirstNano >= other.LastNano;
 }
+
+/// <summary>A point with what it belongs to, at one of the times that it was told for.</summary>
+internal readonly record struct MetricSample(MetricInstrument Instrument, TelemetryAttribute[] Attributes, MetricPoint Point, long AtNano);
 
 internal sealed record MetricDimension(TelemetryAttribute[] Attributes)
 {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Google.Protobuf.Collections;
 using MobileIntegration.LocalHost.Telemetry.Otlp;
 
@@ -6,7 +7,10 @@ namespace MobileIntegration.LocalHost.Telemetry;
 /// <summary>Turns OTLP messages into what the store keeps: compact, within the limits, without secrets.</summary>
 internal sealed class OtlpReader(TelemetryLimits limits)
 {
+    private const int MostScopes = 1_000;
+
     private readonly StringPool _pool = new();
+    private readonly ConcurrentDictionary<(string Name, string Version, string Attributes), TelemetryScope> _scopes = new();
 
     public string Text(string text) => _pool.Text(SecretMask.Clean(text.Length > limits.MaxAttributeLength ? text[..limits.MaxAttributeLength] : text));
 
@@ -43,7 +47,19 @@ internal sealed class OtlpReader(TelemetryLimits limits)
         _ => null,
     };
 
-    public TelemetryScope Scope(InstrumentationScope? scope) => scope is null ? new("", "") : new(Text(scope.Name), Text(scope.Version));
+    /// <summary>One instance for all that is the same.</summary>
+    public TelemetryScope Scope(InstrumentationScope? scope)
+    {
+        var attributes = Attributes(scope?.Attributes ?? []);
+        var key = (scope?.Name ?? "", scope?.Version ?? "", attributes.Length == 0 ? "" : string.Join('\u001f', attributes));
+        if (_scopes.TryGetValue(key, out var known))
+        {
+            return known;
+        }
+
+        var made = new TelemetryScope(Text(key.Item1), Text(key.Item2)) { Attributes = attributes };
+        return _scopes.Count < MostScopes ? _scopes.GetOrAdd(key, made) : made;
+    }
 
     /// <summary>Null if its ids are bad.</summary>
     public TelemetrySpan? Span(TelemetryResource resource, TelemetryScope scope, Span span)
@@ -73,6 +89,7 @@ internal sealed class OtlpReader(TelemetryLimits limits)
             StartNano = start,
             EndNano = Math.Max(start, end),
             IsHealthCheck = kind is SpanKind.Server or SpanKind.Client && SpanFields.IsHealthCheck(attributes),
+            Flags = span.Flags,
             Peer = kind is SpanKind.Client or SpanKind.Producer ? SpanFields.Peer(attributes) is { } peer ? _pool.Text(peer) : null : null,
         };
     }
@@ -94,27 +111,35 @@ internal sealed class OtlpReader(TelemetryLimits limits)
             TraceId = TraceId.From(record.TraceId.Span),
             SpanId = SpanId.From(record.SpanId.Span),
             TimeNano = UnixTime.Nano(record.TimeUnixNano != 0 ? record.TimeUnixNano : record.ObservedTimeUnixNano),
-            DroppedAttributes = dropped + (int)Math.Min(record.DroppedAttributesCount, int.MaxValue / 2),
+            ObservedNano = UnixTime.Nano(record.ObservedTimeUnixNano),
+            Flags = record.Flags,
+            DroppedAttributes = Sum(dropped, record.DroppedAttributesCount),
         };
     }
 
     private SpanExtras Extras(Span span, int dropped)
     {
         if (span.Events.Count == 0 && span.Links.Count == 0 && dropped == 0 && span.DroppedAttributesCount == 0 && span.DroppedEventsCount == 0 &&
+            span.DroppedLinksCount == 0 &&
             span.TraceState.Length == 0 && string.IsNullOrEmpty(span.Status?.Message))
         {
             return SpanExtras.None;
         }
 
         var kept = Math.Min(span.Events.Count, limits.MaxSpanEventCount);
+        var links = Math.Min(span.Links.Count, limits.MaxSpanEventCount);
         return new SpanExtras(
             Text(span.Status?.Message ?? ""),
             Text(span.TraceState),
             [.. span.Events.Take(kept).Select(one => new SpanEvent(
-                UnixTime.From(UnixTime.Nano(one.TimeUnixNano)), Text(one.Name), Attributes(one.Attributes)))],
-            [.. span.Links.Take(limits.MaxSpanEventCount).Select(link => new SpanLink(
-                TraceId.From(link.TraceId.Span), SpanId.From(link.SpanId.Span), Text(link.TraceState), Attributes(link.Attributes)))],
-            dropped + (int)Math.Min(span.DroppedAttributesCount, int.MaxValue / 2),
-            span.Events.Count - kept + (int)Math.Min(span.DroppedEventsCount, int.MaxValue / 2));
+                UnixTime.From(UnixTime.Nano(one.TimeUnixNano)), Text(one.Name), Attributes(one.Attributes, out var fewer), Sum(fewer, one.DroppedAttributesCount)))],
+            [.. span.Links.Take(links).Select(link => new SpanLink(
+                TraceId.From(link.TraceId.Span), SpanId.From(link.SpanId.Span), Text(link.TraceState), Attributes(link.Attributes, out var fewer), link.Flags,
+                Sum(fewer, link.DroppedAttributesCount)))],
+            Sum(dropped, span.DroppedAttributesCount),
+            Sum(span.Events.Count - kept, span.DroppedEventsCount),
+            Sum(span.Links.Count - links, span.DroppedLinksCount));
     }
+
+    private static int Sum(int here, uint before) => here + (int)Math.Min(before, int.MaxValue / 2);
 }

@@ -29,29 +29,20 @@ internal static class OtlpAnswers
     }
 }
 
-internal sealed class OtlpTraceService(TelemetryStore store, OtlpKey key) : TraceService.TraceServiceBase
+internal sealed class OtlpTraceService(TelemetryStore store) : TraceService.TraceServiceBase
 {
-    public override Task<ExportTraceServiceResponse> Export(ExportTraceServiceRequest request, ServerCallContext context)
-    {
-        key.Check(context);
-        return Task.FromResult(OtlpAnswers.Take(store, request));
-    }
+    public override Task<ExportTraceServiceResponse> Export(ExportTraceServiceRequest request, ServerCallContext context) =>
+        Task.FromResult(OtlpAnswers.Take(store, request));
 }
 
-internal sealed class OtlpLogsService(TelemetryStore store, OtlpKey key) : LogsService.LogsServiceBase
+internal sealed class OtlpLogsService(TelemetryStore store) : LogsService.LogsServiceBase
 {
-    public override Task<ExportLogsServiceResponse> Export(ExportLogsServiceRequest request, ServerCallContext context)
-    {
-        key.Check(context);
-        return Task.FromResult(OtlpAnswers.Take(store, request));
-    }
+    public override Task<ExportLogsServiceResponse> Export(ExportLogsServiceRequest request, ServerCallContext context) =>
+        Task.FromResult(OtlpAnswers.Take(store, request));
 }
 
-internal sealed class OtlpMetricsService(TelemetryStore store, OtlpKey key) : MetricsService.MetricsServiceBase
+internal sealed class OtlpMetricsService(TelemetryStore store) : MetricsService.MetricsServiceBase
 {
-    public override Task<ExportMetricsServiceResponse> Export(ExportMetricsServiceRequest request, ServerCallContext context)
-    {
-        key.Check(context);
-        return Task.FromResult(OtlpAnswers.Take(store, request));
-    }
+    public override Task<ExportMetricsServiceResponse> Export(ExportMetricsServiceRequest request, ServerCallContext context) =>
+        Task.FromResult(OtlpAnswers.Take(store, request));
 }

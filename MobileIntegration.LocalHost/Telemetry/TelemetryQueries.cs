@@ -80,7 +80,9 @@ public sealed record Flow(string From, string To, bool ToKnown, double RequestsP
 /// <param name="EvictedTraces">Made room for newer ones.</param>
 /// <param name="DroppedSpans">Beyond the spans that one trace may have.</param>
 /// <param name="Rejected">Spans, records and points that were refused: bad ids, summaries, too many resources.</param>
+/// <param name="Unrecorded">Kept in memory but not in this run's file: it could not be written, or not as fast as they came.</param>
 public sealed record TelemetryCounts(
     int Resources, int Traces, int Spans, int Logs, int MetricPoints,
     long ReceivedSpans, long ReceivedLogs, long ReceivedPoints,
-    long EvictedTraces, long EvictedSpans, long EvictedLogs, long EvictedPoints, long DroppedSpans, long Rejected);
+    long EvictedTraces, long EvictedSpans, long EvictedLogs, long EvictedPoints, long DroppedSpans, long Rejected,
+    long Unrecorded);

@@ -17,7 +17,10 @@ public sealed class TelemetryResource(string name, string instanceId, TelemetryA
 }
 
 /// <summary>What made the telemetry: an activity source, a logger category or a meter.</summary>
-public sealed record TelemetryScope(string Name, string Version);
+public sealed record TelemetryScope(string Name, string Version)
+{
+    public IReadOnlyList<TelemetryAttribute> Attributes { get; init; } = [];
+}
 
 /// <param name="Value">A string, long, double, bool, byte[], object?[] (an array) or TelemetryAttribute[] (a map); null if there is none.</param>
 public readonly record struct TelemetryAttribute(string Key, object? Value)
@@ -45,15 +48,17 @@ public enum SpanKind : byte { Unspecified, Internal, Server, Client, Producer, C
 /// <inheritdoc cref="SpanKind"/>
 public enum SpanStatus : byte { Unset, Ok, Error }
 
-public sealed record SpanEvent(DateTimeOffset Time, string Name, IReadOnlyList<TelemetryAttribute> Attributes);
+public sealed record SpanEvent(DateTimeOffset Time, string Name, IReadOnlyList<TelemetryAttribute> Attributes, int DroppedAttributes = 0);
 
-public sealed record SpanLink(TraceId TraceId, SpanId SpanId, string TraceState, IReadOnlyList<TelemetryAttribute> Attributes);
+public sealed record SpanLink(
+    TraceId TraceId, SpanId SpanId, string TraceState, IReadOnlyList<TelemetryAttribute> Attributes, uint Flags = 0, int DroppedAttributes = 0);
 
 /// <summary>What few spans have, so that the others do without.</summary>
 internal sealed record SpanExtras(
-    string StatusMessage, string TraceState, IReadOnlyList<SpanEvent> Events, IReadOnlyList<SpanLink> Links, int DroppedAttributes, int DroppedEvents)
+    string StatusMessage, string TraceState, IReadOnlyList<SpanEvent> Events, IReadOnlyList<SpanLink> Links, int DroppedAttributes, int DroppedEvents,
+    int DroppedLinks)
 {
-    public static readonly SpanExtras None = new("", "", [], [], 0, 0);
+    public static readonly SpanExtras None = new("", "", [], [], 0, 0, 0);
 }
 
 /// <summary>One finished span. It does not change.</summary>
@@ -96,6 +101,11 @@ public sealed class TelemetrySpan
     public int DroppedAttributes => Extras.DroppedAttributes;
 
     public int DroppedEvents => Extras.DroppedEvents;
+
+    public int DroppedLinks => Extras.DroppedLinks;
+
+    /// <summary>W3C trace flags and OTLP's own bits, as they came.</summary>
+    public uint Flags { get; internal init; }
 
     public bool IsError => Status == SpanStatus.Error;
 
@@ -165,12 +175,18 @@ public sealed class TelemetryLog
 
     public int DroppedAttributes { get; internal init; }
 
+    /// <summary>W3C trace flags, as they came.</summary>
+    public uint Flags { get; internal init; }
+
     /// <summary>The exception with its stack trace, if one was logged.</summary>
     public string? Exception => (this["exception.stacktrace"] ?? this["exception.message"])?.ToString();
 
     internal object? Body { get; init; }
 
     internal long TimeNano { get; init; }
+
+    /// <summary>0 if it did not say.</summary>
+    internal long ObservedNano { get; init; }
 
     internal TelemetryAttribute[] AttributeArray { get; }
 

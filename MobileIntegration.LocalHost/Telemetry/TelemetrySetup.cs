@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
@@ -7,6 +8,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace MobileIntegration.LocalHost.Telemetry;
@@ -22,20 +25,38 @@ public static class TelemetrySetup
     /// <summary>Adds the <see cref="TelemetryStore"/> of this run and the services that receive into it.</summary>
     /// <param name="apiKey">What senders must give in the header <c>x-otlp-api-key</c>; null takes telemetry from anybody.</param>
     /// <param name="resolvePeer">Which resource listens at a host and port (0 if not said); null if none of ours.</param>
+    /// <param name="folder">Where the telemetry of runs is kept; null keeps it in memory alone.</param>
     public static IServiceCollection AddTelemetry(
-        this IServiceCollection services, IConfiguration configuration, string? apiKey, Func<string, int, string?>? resolvePeer = null)
+        this IServiceCollection services, IConfiguration configuration, string? apiKey, Func<string, int, string?>? resolvePeer = null,
+        string? folder = null)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         services.AddOptions<TelemetryLimits>().Bind(configuration.GetSection(TelemetryLimits.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(new OtlpKey(apiKey));
-        services.AddSingleton(provider => new TelemetryStore(
-            provider.GetRequiredService<IOptions<TelemetryLimits>>().Value, provider.GetService<TimeProvider>() ?? TimeProvider.System, resolvePeer));
+        services.AddOptions<TelemetryRecording>().Bind(configuration.GetSection(TelemetryRecording.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton(provider => new TelemetryRuns(
+            folder, provider.GetRequiredService<IOptions<TelemetryLimits>>().Value, provider.GetRequiredService<IOptions<TelemetryRecording>>().Value,
+            Time(provider), resolvePeer));
+        services.AddSingleton(provider => new TelemetryRecorder(
+            provider.GetRequiredService<TelemetryRuns>(), provider.GetRequiredService<IOptions<TelemetryRecording>>().Value, Time(provider),
+            provider.GetService<ILogger<TelemetryRecorder>>() ?? NullLogger<TelemetryRecorder>.Instance));
+        services.AddSingleton(provider =>
+        {
+            var records = folder is not null && provider.GetRequiredService<IOptions<TelemetryRecording>>().Value.MaxRuns > 0;
+            return provider.GetRequiredService<TelemetryRuns>().Current = new TelemetryStore(
+                provider.GetRequiredService<IOptions<TelemetryLimits>>().Value, Time(provider), resolvePeer)
+            {
+                Recorder = records ? provider.GetRequiredService<TelemetryRecorder>() : null,
+            };
+        });
         services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = MaxBody;
             grpc.ResponseCompressionLevel = CompressionLevel.NoCompression;
         });
         return services;
+
+        static TimeProvider Time(IServiceProvider provider) => provider.GetService<TimeProvider>() ?? TimeProvider.System;
     }
 
     /// <summary>
@@ -45,11 +66,31 @@ public static class TelemetrySetup
     public static IEndpointConventionBuilder MapOtlp(this IEndpointRouteBuilder app)
     {
         var group = app.MapGroup("");
-        group.MapGrpcService<OtlpTraceService>();
-        group.MapGrpcService<OtlpLogsService>();
-        group.MapGrpcService<OtlpMetricsService>();
+        var grpc = group.MapGroup("");
+        grpc.MapGrpcService<OtlpTraceService>();
+        grpc.MapGrpcService<OtlpLogsService>();
+        grpc.MapGrpcService<OtlpMetricsService>();
+        ((IEndpointConventionBuilder)grpc).Add(CheckKey);
         OtlpHttp.Map(group);
         return group.AllowAnonymous();
+    }
+
+    /// <summary>Before the message is read: who has no key costs no more than its headers.</summary>
+    private static void CheckKey(EndpointBuilder endpoint)
+    {
+        var next = endpoint.RequestDelegate!;
+        endpoint.RequestDelegate = context =>
+        {
+            if (context.RequestServices.GetRequiredService<OtlpKey>().Fits(context.Request))
+            {
+                return next(context);
+            }
+
+            context.Response.ContentType = "application/grpc";
+            context.Response.Headers["grpc-status"] = ((int)StatusCode.Unauthenticated).ToString(CultureInfo.InvariantCulture);
+            context.Response.Headers["grpc-message"] = $"The header {KeyHeader} is missing or wrong.";
+            return Task.CompletedTask;
+        };
     }
 }
 
@@ -60,12 +101,4 @@ internal sealed class OtlpKey(string? key)
     /// <summary>Takes as long for a wrong key as for the right one.</summary>
     public bool Fits(HttpRequest request) => _hash is null ||
         CryptographicOperations.FixedTimeEquals(_hash, SHA256.HashData(Encoding.UTF8.GetBytes(request.Headers[TelemetrySetup.KeyHeader].ToString())));
-
-    public void Check(ServerCallContext context)
-    {
-        if (!Fits(context.GetHttpContext().Request))
-        {
-            throw new RpcException(new Grpc.Core.Status(StatusCode.Unauthenticated, $"The header {TelemetrySetup.KeyHeader} is missing or wrong."));
-        }
-    }
 }

@@ -30,6 +30,15 @@ public sealed partial class TelemetryStore
         return new([.. traces.Take(kept).Skip(query.Skip).Take(query.Take).Select(trace => Summary(trace.Id, trace.Spans.ToArray()))], kept);
     }
 
+    /// <summary>All traces, by when they began to come.</summary>
+    internal Trace[] AllTraces() => _traces.All();
+
+    /// <summary>All log records, by when they came.</summary>
+    internal TelemetryLog[] AllLogs() => _logs.All();
+
+    /// <inheritdoc cref="MetricBuffer.Samples"/>
+    internal List<MetricSample> AllSamples(Func<TelemetryResource, bool> chosen) => _metrics.Samples(chosen);
+
     /// <summary>Null if nothing is kept of it.</summary>
     public TraceDetails? Trace(TraceId id)
     {

@@ -38,6 +38,9 @@ public sealed partial class TelemetryStore
 
     public bool IsPast { get; }
 
+    /// <summary>Gets what is added, to write it to this run's file; null if nothing does.</summary>
+    internal TelemetryRecorder? Recorder { get; init; }
+
     public TelemetryChanges Changes { get; }
 
     public TelemetryCounts Counts
@@ -48,7 +51,8 @@ public sealed partial class TelemetryStore
             return new(
                 _resources.Count, traces, spans, _logs.Count, _metrics.Count,
                 Interlocked.Read(ref _spansReceived), Interlocked.Read(ref _logsReceived), Interlocked.Read(ref _pointsReceived),
-                _traces.EvictedTraces, _traces.EvictedSpans, _logs.Evicted, _metrics.Evicted, _traces.DroppedSpans, Interlocked.Read(ref _rejected));
+                _traces.EvictedTraces, _traces.EvictedSpans, _logs.Evicted, _metrics.Evicted, _traces.DroppedSpans, Interlocked.Read(ref _rejected),
+                Recorder?.Lost ?? 0);
         }
     }
 
@@ -89,6 +93,7 @@ public sealed partial class TelemetryStore
         }
 
         _traces.Add(spans);
+        Recorder?.Record(spans);
         Done(TelemetrySignals.Traces, ref _spansReceived, spans.Count, rejected);
         return rejected;
     }
@@ -118,6 +123,7 @@ public sealed partial class TelemetryStore
         }
 
         _logs.Add(logs);
+        Recorder?.Record(logs);
         Done(TelemetrySignals.Logs, ref _logsReceived, logs.Count, rejected);
         return rejected;
     }
@@ -126,6 +132,7 @@ public sealed partial class TelemetryStore
     internal int Add(RepeatedField<ResourceMetrics> all)
     {
         var (added, rejected) = (0, 0);
+        var recorded = Recorder is null ? null : new List<MetricSample>();
         foreach (var from in all)
         {
             var resource = Resource(from.Resource);
@@ -134,12 +141,13 @@ public sealed partial class TelemetryStore
                 var scope = _reader.Scope(group.Scope);
                 foreach (var metric in group.Metrics)
                 {
-                    var (took, refused) = resource is null ? (0, MetricPoints.Number(metric)) : _metrics.Add(resource, scope, metric);
+                    var (took, refused) = resource is null ? (0, MetricPoints.Number(metric)) : _metrics.Add(resource, scope, metric, recorded);
                     (added, rejected) = (added + took, rejected + refused);
                 }
             }
         }
 
+        Recorder?.Record(recorded!);
         Done(TelemetrySignals.Metrics, ref _pointsReceived, added, rejected);
         return rejected;
     }

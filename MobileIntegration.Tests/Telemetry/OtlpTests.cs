@@ -113,7 +113,7 @@ public class OtlpTests
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
 
         using var grpc = new HttpClient { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        using var content = new ByteArrayContent(new byte[5]) { Headers = { ContentType = new("application/grpc") } };
+        using var content = new ByteArrayContent([0, 0, 0, 0, 3, .. "no!"u8]) { Headers = { ContentType = new("application/grpc") } };
         using var response = await grpc.PostAsync($"{host.Grpc}/opentelemetry.proto.collector.trace.v1.TraceService/Export", content);
         await response.Content.ReadAsByteArrayAsync();
         Assert.Equal("16", response.Headers.Concat(response.TrailingHeaders).Single(header => header.Key == "grpc-status").Value.Single());

@@ -21,7 +21,11 @@ internal sealed class TelemetryHost(WebApplication app) : IAsyncDisposable
 
     public string Http => app.Urls.Last();
 
-    public static async Task<TelemetryHost> StartAsync(params (string Name, string Value)[] settings)
+    public TelemetryRuns Runs => app.Services.GetRequiredService<TelemetryRuns>();
+
+    public static Task<TelemetryHost> StartAsync(params (string Name, string Value)[] settings) => StartAsync(null, settings);
+
+    public static async Task<TelemetryHost> StartAsync(string? folder, params (string Name, string Value)[] settings)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -31,7 +35,7 @@ internal sealed class TelemetryHost(WebApplication app) : IAsyncDisposable
             kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        builder.Services.AddTelemetry(builder.Configuration, Key);
+        builder.Services.AddTelemetry(builder.Configuration, Key, folder: folder);
         var app = builder.Build();
         app.MapOtlp();
         await app.StartAsync();

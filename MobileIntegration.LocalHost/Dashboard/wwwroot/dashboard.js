@@ -69,6 +69,21 @@
         }
     });
 
+    // A menu in a table that scrolls would be cut off by it, so it stands above the page.
+    document.addEventListener("toggle", event => {
+        const list = event.target.matches?.("details.menu[open]") && event.target.querySelector(".list");
+        if (list) {
+            const button = event.target.querySelector("summary").getBoundingClientRect();
+            list.style.top = `${Math.max(4, Math.min(button.bottom + 4, innerHeight - list.offsetHeight - 4))}px`;
+            list.style.left = `${Math.max(4, Math.min(button.right - list.offsetWidth, innerWidth - list.offsetWidth - 4))}px`;
+        }
+    }, true);
+    document.addEventListener("scroll", event => {
+        if (!event.target.closest?.("details.menu")) {
+            document.querySelectorAll("details.menu[open]").forEach(menu => menu.open = false);
+        }
+    }, true);
+
     dark.addEventListener("change", apply);
     new MutationObserver(() => {
         const select = document.getElementById("theme");
