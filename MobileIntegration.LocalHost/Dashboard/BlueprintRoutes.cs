@@ -13,7 +13,8 @@ internal static class BlueprintRoutes
     {
         var places = boxes.ToDictionary(box => box.Name, StringComparer.OrdinalIgnoreCase);
         var ends = flows.Select(flow => (Flow: flow, From: places[flow.From.Length == 0 ? BlueprintPicture.Devices : flow.From], To: places[flow.To])).ToList();
-        var taken = boxes.Select(box => (X: (double)box.X, Y: (double)box.Y, W: (double)Width, H: (double)Height)).ToList();
+        List<Room> solid = [.. boxes.Select(box => new Room(box.X, box.Y, Width, Height))];
+        List<Room> labels = [];
         List<BlueprintArrow> arrows = [];
         foreach (var (flow, from, to) in ends)
         {
@@ -24,7 +25,7 @@ internal static class BlueprintRoutes
             var points = Curve(from, to, y1, y2);
             var text = flow.Count == 0 ? ""
                 : FormattableString.Invariant($"{flow.RequestsPerSecond:0.#}/s · {Formats.Duration(flow.P95)}") + (flow.ErrorRate > 0 ? FormattableString.Invariant($" · {flow.ErrorRate:0.#%} failed") : "");
-            var (x, y) = Label(points, text.Length * 5.9, taken);
+            var (x, y) = Label(points, text.Length * 5.6, solid, labels);
             var path = FormattableString.Invariant($"M{points[0].X:0.#} {points[0].Y:0.#}C{points[1].X:0.#} {points[1].Y:0.#} {points[2].X:0.#} {points[2].Y:0.#} {points[3].X:0.#} {points[3].Y:0.#}");
             arrows.Add(new(from.Name, to.Name, path, x, y, text, flow.Count == 0 ? "idle" : flow.ErrorRate > 0 ? "failing" : "busy"));
         }
@@ -54,36 +55,29 @@ internal static class BlueprintRoutes
             : [(x1, y1), (x1 + 130, y1), (x1 + 10, y2), (to.X - 3, y2)];
     }
 
-    private static (double X, double Y) Label((double X, double Y)[] points, double width, List<(double X, double Y, double W, double H)> taken)
+    /// <summary>Where the arrow's text stands: beside all boxes and texts if there is such a place, else at least beside the texts.</summary>
+    private static (double X, double Y) Label((double X, double Y)[] points, double width, List<Room> solid, List<Room> labels)
     {
-        var best = (X: 0.0, Y: 0.0);
         if (width == 0)
         {
-            return best;
+            return (0, 0);
         }
 
-        foreach (var place in Places)
-        {
-            var (x, y) = At(points, place);
-            var room = (X: x - (width / 2) - 2, Y: y - 14, W: width + 4, H: 13.0);
-            if (place == Places[0])
-            {
-                best = (x, y - 4);
-            }
-
-            if (!taken.Exists(other => room.X < other.X + other.W && other.X < room.X + room.W && room.Y < other.Y + other.H && other.Y < room.Y + room.H))
-            {
-                taken.Add(room);
-                return (x, y - 4);
-            }
-        }
-
-        return best;
+        var places = Places.Select(place => At(points, place)).Select(at => (at.X, at.Y, Room: new Room(at.X - (width / 2) - 2, at.Y - 14, width + 4, 13))).ToList();
+        var free = places.FindAll(place => !labels.Exists(place.Room.Meets));
+        var (x, y, room) = free.Concat(places).First(place => free.Count == 0 || !solid.Exists(place.Room.Meets) || !free.Exists(other => !solid.Exists(other.Room.Meets)));
+        labels.Add(room);
+        return (x, y - 4);
     }
 
     private static (double X, double Y) At((double X, double Y)[] points, double t)
     {
         var (a, b, c, d) = (Math.Pow(1 - t, 3), 3 * Math.Pow(1 - t, 2) * t, 3 * (1 - t) * t * t, t * t * t);
         return ((a * points[0].X) + (b * points[1].X) + (c * points[2].X) + (d * points[3].X), (a * points[0].Y) + (b * points[1].Y) + (c * points[2].Y) + (d * points[3].Y));
+    }
+
+    private sealed record Room(double X, double Y, double W, double H)
+    {
+        public bool Meets(Room other) => X < other.X + other.W && other.X < X + W && Y < other.Y + other.H && other.Y < Y + H;
     }
 }
