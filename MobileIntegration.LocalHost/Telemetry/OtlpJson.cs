@@ -29,6 +29,19 @@ internal static class OtlpJson
         return Formatter.Format(message);
     }
 
+    /// <summary>Writes each resource of a request; its ids are changed by that, so it is of no further use.</summary>
+    public static IEnumerable<string> FormatResources(IMessage request)
+    {
+        Ids(request, ToHex);
+        return request switch
+        {
+            ExportTraceServiceRequest traces => traces.ResourceSpans.Select(one => Formatter.Format(one)),
+            ExportLogsServiceRequest logs => logs.ResourceLogs.Select(one => Formatter.Format(one)),
+            ExportMetricsServiceRequest metrics => metrics.ResourceMetrics.Select(one => Formatter.Format(one)),
+            _ => [],
+        };
+    }
+
     private static ByteString FromHex(ByteString id)
     {
         try

@@ -12,7 +12,16 @@ internal sealed class OtlpReader(TelemetryLimits limits)
     private readonly StringPool _pool = new();
     private readonly ConcurrentDictionary<(string Name, string Version, string Attributes), TelemetryScope> _scopes = new();
 
-    public string Text(string text) => _pool.Text(SecretMask.Clean(text.Length > limits.MaxAttributeLength ? text[..limits.MaxAttributeLength] : text));
+    public string Text(string text)
+    {
+        if (text.Length > limits.MaxAttributeLength)
+        {
+            // Half a character could not be written again.
+            text = text[..(limits.MaxAttributeLength - (char.IsHighSurrogate(text[limits.MaxAttributeLength - 1]) ? 1 : 0))];
+        }
+
+        return _pool.Text(SecretMask.Clean(text));
+    }
 
     public TelemetryAttribute[] Attributes(RepeatedField<KeyValue> fields, out int dropped)
     {

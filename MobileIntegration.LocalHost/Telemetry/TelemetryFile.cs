@@ -134,7 +134,8 @@ internal sealed class TelemetryFile : IDisposable
         }
     }
 
-    private static long Length(string path) => ((string[])[path, path + "-wal"]).Sum(file => new FileInfo(file) is { Exists: true } info ? info.Length : 0);
+    /// <summary>Bytes with what is not yet moved into it; 0 if there is none.</summary>
+    public static long Length(string path) => ((string[])[path, path + "-wal"]).Sum(file => new FileInfo(file) is { Exists: true } info ? info.Length : 0);
 
     private static DateTimeOffset Time(SqliteDataReader row, int column) => DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(column));
 

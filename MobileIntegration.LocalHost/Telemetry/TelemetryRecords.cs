@@ -11,7 +11,9 @@ public sealed class TelemetryResource(string name, string instanceId, TelemetryA
     /// <summary><c>service.instance.id</c>; empty if it names none.</summary>
     public string InstanceId { get; } = instanceId;
 
-    public IReadOnlyList<TelemetryAttribute> Attributes { get; } = attributes;
+    public IReadOnlyList<TelemetryAttribute> Attributes => AttributeArray;
+
+    internal TelemetryAttribute[] AttributeArray { get; } = attributes;
 
     public override string ToString() => InstanceId.Length == 0 ? Name : $"{Name} ({InstanceId})";
 }

@@ -41,8 +41,8 @@ public sealed class TelemetryRuns
         var counts = Current?.Counts;
         if (counts is not null)
         {
-            var file = new FileInfo(_folder is null ? "" : CurrentPath);
-            runs.Add(new(CurrentId, Started, null, counts.Spans, counts.Logs, counts.MetricPoints, counts.Unrecorded, file.Exists ? file.Length : 0, IsCurrent: true));
+            var bytes = _folder is null ? 0 : TelemetryFile.Length(CurrentPath);
+            runs.Add(new(CurrentId, Started, null, counts.Spans, counts.Logs, counts.MetricPoints, counts.Unrecorded, bytes, IsCurrent: true));
         }
 
         return [.. runs.OrderByDescending(run => run.Id, StringComparer.Ordinal)];
@@ -71,6 +71,18 @@ public sealed class TelemetryRuns
             _opened = (id, new(store));
             return store;
         }
+    }
+
+    /// <summary>A store with what is in a file that <see cref="TelemetryExport"/> made, or in one with OTLP JSON; its now is the newest time in it.</summary>
+    /// <inheritdoc cref="TelemetryImport.ReadAsync"/>
+    public async Task<TelemetryStore> ImportAsync(Stream from, CancellationToken ct)
+    {
+        var time = new Ended(UnixTime.From(UnixTime.Max));
+        var store = new TelemetryStore(_limits, time, _resolvePeer, isPast: true);
+        await TelemetryImport.ReadAsync(from, store, ct);
+        time.At = UnixTime.From(store.AllTraces().Select(trace => trace.Start + trace.Duration).Concat(store.AllLogs().Select(log => log.TimeNano))
+            .Concat(store.AllSamples(_ => true).Select(sample => sample.AtNano)).DefaultIfEmpty().Max());
+        return store;
     }
 
     /// <summary>Makes the file of this run and deletes those of the oldest ones; goes on with it if it is there.</summary>
@@ -120,7 +132,7 @@ public sealed class TelemetryRuns
         catch (TelemetryException exception)
         {
             var file = new FileInfo(PathOf(id));
-            return new(id, file.CreationTimeUtc, file.LastWriteTimeUtc, 0, 0, 0, 0, file.Exists ? file.Length : 0, IsCurrent: false, exception.Message);
+            return new(id, file.CreationTimeUtc, file.LastWriteTimeUtc, 0, 0, 0, 0, TelemetryFile.Length(PathOf(id)), IsCurrent: false, exception.Message);
         }
     }
 
@@ -132,6 +144,8 @@ public sealed class TelemetryRuns
 
     private sealed class Ended(DateTimeOffset at) : TimeProvider
     {
-        public override DateTimeOffset GetUtcNow() => at;
+        public DateTimeOffset At { get; set; } = at;
+
+        public override DateTimeOffset GetUtcNow() => At;
     }
 }

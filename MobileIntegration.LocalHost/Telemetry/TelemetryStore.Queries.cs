@@ -11,10 +11,11 @@ public sealed partial class TelemetryStore
     {
         ArgumentNullException.ThrowIfNull(query);
         var traces = _traces.All();
+        var (filters, text) = Prepare(query.Filters, query.Text);
         var kept = 0;
         foreach (var trace in traces)
         {
-            if (Matches(trace, query))
+            if (Matches(trace, query, filters, text))
             {
                 traces[kept++] = trace;
             }
@@ -56,7 +57,8 @@ public sealed partial class TelemetryStore
     {
         ArgumentNullException.ThrowIfNull(query);
         var logs = _logs.All();
-        var kept = Array.FindAll(logs, log => Matches(log, query));
+        var (filters, text) = Prepare(query.Filters, query.Text);
+        var kept = Array.FindAll(logs, log => Matches(log, query, filters, text));
         Array.Reverse(kept);
         return new([.. kept.Skip(query.Skip).Take(query.Take)], kept.Length);
     }
@@ -81,7 +83,10 @@ public sealed partial class TelemetryStore
     /// <summary>Who called whom in the last <paramref name="window"/> (at most a minute), health checks aside.</summary>
     public IReadOnlyList<Flow> Flows(TimeSpan window) => _flows.Read(window, IsPast);
 
-    private static bool Matches(Trace trace, TraceQuery query)
+    private static (FieldMatcher[] Filters, TextMatcher? Text) Prepare(IReadOnlyList<FieldFilter> filters, string? text) =>
+        ([.. filters.Select(filter => new FieldMatcher(filter))], string.IsNullOrEmpty(text) ? null : new TextMatcher(text));
+
+    private static bool Matches(Trace trace, TraceQuery query, FieldMatcher[] filters, TextMatcher? text)
     {
         if ((query.ErrorsOnly && !trace.HasError) ||
             (!query.IncludeHealthChecks && trace.First?.IsHealthCheck != false) ||
@@ -95,13 +100,13 @@ public sealed partial class TelemetryStore
             return false;
         }
 
-        if (query.Filters.Count > 0 && !Any(trace, span => query.Filters.All(filter => filter.Matches(span))))
+        if (filters.Length > 0 && !Any(trace, span => Array.TrueForAll(filters, filter => filter.Matches(span))))
         {
             return false;
         }
 
-        return string.IsNullOrEmpty(query.Text) || trace.Id.ToString().StartsWith(query.Text, StringComparison.OrdinalIgnoreCase) ||
-            Any(trace, span => FieldFilters.Contains(span.Name, query.Text) || FieldFilters.Contains(span.AttributeArray, query.Text));
+        return text is null || trace.Id.ToString().StartsWith(query.Text!, StringComparison.OrdinalIgnoreCase) ||
+            Any(trace, span => text.Matches(span.Name) || text.Matches(span.AttributeArray));
     }
 
     private static bool Any(Trace trace, Func<TelemetrySpan, bool> condition)
@@ -117,14 +122,13 @@ public sealed partial class TelemetryStore
         return false;
     }
 
-    private static bool Matches(TelemetryLog log, LogQuery query) =>
+    private static bool Matches(TelemetryLog log, LogQuery query, FieldMatcher[] filters, TextMatcher? text) =>
         log.Severity >= query.MinSeverity &&
         (query.Resource is null || log.Resource.Name == query.Resource) &&
         (query.TraceId is null || log.TraceId == query.TraceId) &&
         (query.SpanId is null || log.SpanId == query.SpanId) &&
-        query.Filters.All(filter => filter.Matches(log)) &&
-        (string.IsNullOrEmpty(query.Text) || FieldFilters.Contains(log.Message, query.Text) || FieldFilters.Contains(log.Scope.Name, query.Text) ||
-            FieldFilters.Contains(log.AttributeArray, query.Text));
+        Array.TrueForAll(filters, filter => filter.Matches(log)) &&
+        (text is null || text.Matches(log.Message) || text.Matches(log.Scope.Name) || text.Matches(log.AttributeArray));
 
     private static TraceSummary Summary(TraceId id, TelemetrySpan[] spans)
     {

@@ -224,6 +224,7 @@ public sealed class RunsTests : IAsyncLifetime, ILogger
             await WrittenAsync(recorder, 1);
             store.Logs("shop", [.. Enumerable.Range(0, 50).Select(_ => new LogRecord { Body = new() { StringValue = Noise(30_000) } })]);
             await Eventually.TrueAsync(() => recorder.Lost == 50, Patience);
+            await Eventually.TrueAsync(() => _logged.Count > 0, Patience);
             Assert.Contains("full", Assert.Single(_logged), StringComparison.Ordinal);
 
             store.Spans("shop", Span(2, 1, name: "has room too"));

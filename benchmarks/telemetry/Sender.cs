@@ -15,7 +15,7 @@ internal static class Sender
     private const int Rounds = 60;
     private static readonly string[] Services = ["gateway", "home", "products", "pim"];
 
-    public static async Task RunAsync(string address, string path, int inFlight, int seconds)
+    public static async Task RunAsync(string address, string path, int inFlight, int seconds, int rate)
     {
         var requests = Make();
         using var channel = GrpcChannel.ForAddress(address);
@@ -24,12 +24,18 @@ internal static class Sender
         var names = path.Split('/');
         var method = new Method<byte[], byte[]>(MethodType.Unary, names[0], names[1], bytes, bytes);
         var headers = new Metadata { { "x-otlp-api-key", Receiver.Key } };
-        var (next, answered, clock) = (-1, 0L, Stopwatch.StartNew());
+        var (next, answered, clock, cpu) = (-1, 0L, Stopwatch.StartNew(), Environment.CpuUsage.TotalTime);
         var end = TimeSpan.FromSeconds(seconds);
         await Task.WhenAll(Enumerable.Range(0, inFlight).Select(async _ =>
         {
             while (clock.Elapsed < end)
             {
+                if (rate > 0 && next * (double)BatchSize / rate > clock.Elapsed.TotalSeconds)
+                {
+                    await Task.Delay(1);
+                    continue;
+                }
+
                 var request = requests[(uint)Interlocked.Increment(ref next) % requests.Length];
                 var answer = await invoker.AsyncUnaryCall(method, null, new CallOptions(headers), request);
                 if (answer.Length > 0)
@@ -40,7 +46,7 @@ internal static class Sender
                 Interlocked.Increment(ref answered);
             }
         }));
-        Console.WriteLine($"{answered * BatchSize} {clock.Elapsed.TotalSeconds:f3} {requests.Average(request => request.Length) / BatchSize:f0}");
+        Console.WriteLine($"{answered * BatchSize} {clock.Elapsed.TotalSeconds:f3} {(Environment.CpuUsage.TotalTime - cpu).TotalSeconds:f3} {requests.Average(request => request.Length) / BatchSize:f0}");
     }
 
     private static byte[][] Make()
