@@ -102,6 +102,7 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         services.AddSingleton(new DashboardTitle(applicationName));
         services.AddSingleton(board);
         services.AddSingleton<ResourceColours>();
+        services.AddSingleton<ImportedTelemetry>();
         services.AddScoped<DashboardView>();
         services.AddSingleton(login);
         services.AddTelemetry(settings, settings[OtlpKeySetting], board.ListeningAt, Path.Combine(appHost.GetRequiredService<RunningSettings>().DataFolder, "telemetry"));

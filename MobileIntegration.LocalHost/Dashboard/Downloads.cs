@@ -10,9 +10,31 @@ namespace MobileIntegration.LocalHost.Dashboard;
 /// <summary>What pages offer as files, behind the same login.</summary>
 internal static class Downloads
 {
-    public static void MapDownloads(this IEndpointRouteBuilder app) => app.MapGet("/download/consolelogs/{resource?}", ConsoleLogsAsync).RequireAuthorization();
+    public static void MapDownloads(this IEndpointRouteBuilder app)
+    {
+        var group = app.MapGroup("/download").RequireAuthorization();
+        group.MapGet("/consolelogs/{resource?}", ConsoleLogs);
+        group.MapGet("/telemetry", Telemetry);
+    }
 
-    private static IResult ConsoleLogsAsync(string? resource, ResourceBoard board, ResourceLoggerService loggers)
+    /// <param name="run">A past run or an import; this run if null.</param>
+    /// <param name="resource">A service name; all if null.</param>
+    private static IResult Telemetry(string? run, string? resource, TelemetryStore live, TelemetryRuns runs, ImportedTelemetry imported, CancellationToken ct)
+    {
+        try
+        {
+            var store = string.IsNullOrEmpty(run) ? live : imported.Find(run)?.Store ?? runs.Open(run);
+            return Results.Stream(
+                stream => TelemetryExport.WriteAsync(store, stream, string.IsNullOrEmpty(resource) ? null : resource, ct),
+                "application/zip", $"telemetry-{(string.IsNullOrEmpty(run) ? runs.CurrentId : run)}.zip");
+        }
+        catch (TelemetryException exception)
+        {
+            return Results.Problem(exception.Message, statusCode: StatusCodes.Status404NotFound);
+        }
+    }
+
+    private static IResult ConsoleLogs(string? resource, ResourceBoard board, ResourceLoggerService loggers)
     {
         if (resource is not null && board.Find(resource) is null)
         {
