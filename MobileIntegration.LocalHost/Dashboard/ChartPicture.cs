@@ -20,6 +20,7 @@ internal sealed class ChartPicture
     public const int Left = 64;
     public const int Bottom = Height - 28;
     private const int Top = 12;
+    private const int DotRoom = 12;
     private const int Right = Width - 16;
     private readonly IReadOnlyList<DateTimeOffset> _times;
     private readonly double _top;
@@ -33,8 +34,10 @@ internal sealed class ChartPicture
         _top = Math.Max(step, Math.Ceiling(high / step) * step);
         Low = Math.Floor(low / step) * step;
         Levels = [.. Enumerable.Range(0, (int)Math.Round((_top - Low) / step) + 1).Select(i => Low + (i * step)).Select(value => (value, Y(value)))];
-        Dots = [.. exemplars.Where(one => one.Time >= times[0] && one.Time <= times[^1]).Select(one => new ChartDot(
-            X(one.Time), Y(Math.Clamp(one.Value, Low, _top)), $"/traces/{one.TraceId}?span={one.SpanId}", $"{Formats.Number(one.Value)} at {Formats.Time(one.Time)}"))];
+        // One dot a place: those that would cover another are in the list below the chart.
+        Dots = [.. exemplars.Where(one => one.Time >= times[0] && one.Time <= times[^1] && !one.TraceId.IsEmpty).Select(one => new ChartDot(
+                X(one.Time), Y(Math.Clamp(one.Value, Low, _top)), $"/traces/{one.TraceId}?span={one.SpanId}", $"{Formats.Number(one.Value)} at {Formats.Time(one.Time)}"))
+            .DistinctBy(dot => ((int)(dot.X / DotRoom), (int)(dot.Y / DotRoom)))];
     }
 
     public IReadOnlyList<ChartLine> Lines { get; }

@@ -28,6 +28,7 @@ internal sealed partial class Browsing : IAsyncDisposable
         Gateway = _appHost.Lines.Any(line => line.Contains("gateway: http", StringComparison.Ordinal)) ? AddressIn("gateway: http") : "";
         if (_playwright is null)
         {
+            Assertions.SetDefaultExpectTimeout(30_000);
             _playwright = await Playwright.CreateAsync();
             _browser = await _playwright.Chromium.LaunchAsync(new()
             {

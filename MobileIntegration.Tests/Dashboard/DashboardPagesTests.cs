@@ -251,7 +251,7 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
     {
         await page.GotoAsync(system.Browsing.Address + path);
         await page.Locator("main h1").WaitForAsync();
-        await page.Locator("main tbody tr, main .row, main svg.chart").First.WaitForAsync();
+        await page.Locator("main tbody tr, main .row, main svg.chart, main .empty").First.WaitForAsync();
     }
 
     private async Task Command(IPage page, string name)
