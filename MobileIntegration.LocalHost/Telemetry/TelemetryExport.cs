@@ -84,7 +84,11 @@ public static class TelemetryExport
             }
         }
 
-        public override async ValueTask DisposeAsync() => await FlushAsync(CancellationToken.None);
+        public override async ValueTask DisposeAsync()
+        {
+            await FlushAsync(CancellationToken.None);
+            await base.DisposeAsync();
+        }
 
         public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 

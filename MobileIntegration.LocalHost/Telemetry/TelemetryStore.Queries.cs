@@ -12,15 +12,7 @@ public sealed partial class TelemetryStore
         ArgumentNullException.ThrowIfNull(query);
         var traces = _traces.All();
         var (filters, text) = Prepare(query.Filters, query.Text);
-        var kept = 0;
-        foreach (var trace in traces)
-        {
-            if (Matches(trace, query, filters, text))
-            {
-                traces[kept++] = trace;
-            }
-        }
-
+        var kept = _memo.Of(query).Choose(traces, trace => Matches(trace, query, filters, text));
         var starts = new long[kept];
         for (var i = 0; i < kept; i++)
         {
@@ -105,7 +97,7 @@ public sealed partial class TelemetryStore
             return false;
         }
 
-        return text is null || trace.Id.ToString().StartsWith(query.Text!, StringComparison.OrdinalIgnoreCase) ||
+        return text is null || (char.IsAsciiHexDigit(query.Text![0]) && trace.Id.ToString().StartsWith(query.Text, StringComparison.OrdinalIgnoreCase)) ||
             Any(trace, span => text.Matches(span.Name) || text.Matches(span.AttributeArray));
     }
 

@@ -16,6 +16,7 @@ public sealed partial class TelemetryStore
     private readonly TraceBuffer _traces;
     private readonly LogBuffer _logs;
     private readonly MetricBuffer _metrics;
+    private readonly TraceMemo _memo = new();
     private readonly ConcurrentDictionary<(string Name, string Instance), TelemetryResource> _resources = new();
     private long _spansReceived;
     private long _logsReceived;

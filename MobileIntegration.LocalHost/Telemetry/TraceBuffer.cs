@@ -7,6 +7,7 @@ internal sealed class TraceBuffer(TelemetryLimits limits, FlowTable flows)
     private readonly Dictionary<TraceId, Trace> _byId = [];
     private readonly Queue<Trace> _order = [];
     private int _spans;
+    private long _lastNumber;
 
     public long EvictedTraces { get; private set; }
 
@@ -33,7 +34,7 @@ internal sealed class TraceBuffer(TelemetryLimits limits, FlowTable flows)
             {
                 if (!_byId.TryGetValue(span.TraceId, out var trace))
                 {
-                    _byId.Add(span.TraceId, trace = new Trace(span.TraceId));
+                    _byId.Add(span.TraceId, trace = new Trace(span.TraceId, ++_lastNumber));
                     _order.Enqueue(trace);
                 }
 
@@ -90,7 +91,8 @@ internal sealed class TraceBuffer(TelemetryLimits limits, FlowTable flows)
 /// The spans of a trace as they came. One thread at a time adds; others read meanwhile: the array is replaced before the count rises, so as many
 /// spans as a reader sees counted are there.
 /// </summary>
-internal sealed class Trace(TraceId id)
+/// <param name="number">Rises by one a trace in its store.</param>
+internal sealed class Trace(TraceId id, long number)
 {
     private const int SearchedByHand = 16;
 
@@ -103,6 +105,8 @@ internal sealed class Trace(TraceId id)
     private TelemetrySpan? _first;
 
     public TraceId Id => id;
+
+    public long Number => number;
 
     public int Count => Volatile.Read(ref _count);
 

@@ -264,6 +264,12 @@ public sealed class RunsTests : IAsyncLifetime, ILogger
         }
 
         Assert.False(Directory.Exists(_folder));
+        await using (var host = await TelemetryHost.StartAsync())
+        {
+            host.Store.Spans("shop", Span(1, 1));
+            Assert.Equal(0, Assert.Single(host.Runs.List()).Bytes);
+        }
+
         await using (var host = await TelemetryHost.StartAsync(_folder))
         {
             host.Store.Spans("shop", Span(1, 1));
@@ -273,12 +279,11 @@ public sealed class RunsTests : IAsyncLifetime, ILogger
         Assert.Equal(1, Assert.Single(new TelemetryRuns(_folder, _limits, _settings, TimeProvider.System).List()).Spans);
     }
 
-    public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull => null;
+    IDisposable? ILogger.BeginScope<TState>(TState state) => null;
 
-    public bool IsEnabled(LogLevel logLevel) => true;
+    bool ILogger.IsEnabled(LogLevel logLevel) => true;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (logLevel >= LogLevel.Warning)
         {

@@ -75,6 +75,30 @@ public class StoreTests
     }
 
     [Fact]
+    public void A_query_that_is_asked_again_sees_what_has_come_and_gone_meanwhile()
+    {
+        var store = New(limits => limits.MaxTraceCount = 3);
+        TraceQuery Query() => new() { Filters = [new("status", FieldOperator.Equal, "error")] };
+        store.Spans("shop", Span(1, 1, error: true), Span(2, 1), Span(3, 1, error: true));
+        Assert.Equal([1, 3], Found(store, Query()).Order());
+        store.Spans("shop", Span(2, 2, 1, error: true));
+        Assert.Equal([1, 2, 3], Found(store, Query()).Order());
+        store.Spans("shop", Span(4, 1));
+        Assert.Equal([2, 3], Found(store, Query()).Order());
+        store.Spans("shop", Span(1, 1), Span(5, 1, error: true), Span(6, 1));
+        Assert.Equal([5], Found(store, Query()).Order());
+        Assert.Equal([1, 5, 6], Found(store, new()).Order());
+
+        // More queries than are remembered.
+        for (var i = 1; i <= 20; i++)
+        {
+            Assert.Equal(i is 1 or 5 or 6 ? 1 : 0, store.Traces(new() { Text = Trace(i).ToString() }).Total);
+        }
+
+        Assert.Equal([5], Found(store, Query()));
+    }
+
+    [Fact]
     public void Secrets_are_not_kept()
     {
         var store = New();
