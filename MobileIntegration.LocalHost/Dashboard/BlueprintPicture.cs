@@ -13,7 +13,10 @@ internal sealed record BlueprintBox(string Name, string State, string Look, int 
 internal sealed record BlueprintLane(string Name, int X, int Y, int Width, int Height);
 
 /// <param name="Look">idle (possible, not used in the last minute), busy or failing.</param>
-internal sealed record BlueprintArrow(string From, string To, string Path, double X, double Y, string Text, string Look);
+internal sealed record BlueprintArrow(string From, string To, string Path, double X, double Y, string Text, string Failures, string Look)
+{
+    public string Name => $"Calls from {From} to {To}: {(Text.Length == 0 ? "none" : Failures.Length == 0 ? Text : $"{Text}, {Failures}")}";
+}
 
 /// <summary>
 /// The blueprint: mobile devices, the gateway, frontend and integration microservices and the backend systems from left to right, mobile services and
@@ -38,7 +41,9 @@ internal sealed record BlueprintPicture(
     {
         var resources = states.Where(state => state.Resource is not IResourceWithParent)
             .GroupBy(state => state.Resource).ToDictionary(group => group.Key.Name, group => group.ToList(), StringComparer.OrdinalIgnoreCase);
-        var calls = flows.Where(flow => flow.From != flow.To && resources.ContainsKey(flow.To) && (flow.From.Length == 0 || resources.ContainsKey(flow.From))).ToList();
+        // Whose caller is not known comes from a device only where devices get in.
+        var calls = flows.Where(flow => flow.From != flow.To && resources.TryGetValue(flow.To, out var to)
+            && (flow.From.Length == 0 ? BlueprintLanes.IsEntrance(to[0].Resource) : resources.ContainsKey(flow.From))).ToList();
         var lanes = BlueprintLanes.Sort(resources.Values.Select(instances => instances[0].Resource), calls);
         List<BlueprintLane> frames = [];
         List<BlueprintBox> boxes = [];

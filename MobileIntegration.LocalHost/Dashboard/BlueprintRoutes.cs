@@ -23,16 +23,18 @@ internal static class BlueprintRoutes
             var y1 = Slot(from, leaving.FindIndex(end => end.Flow == flow), leaving.Count);
             var y2 = Slot(to, coming.FindIndex(end => end.Flow == flow), coming.Count);
             var points = Curve(from, to, y1, y2);
-            var text = flow.Count == 0 ? ""
-                : FormattableString.Invariant($"{flow.RequestsPerSecond:0.#}/s · {Formats.Duration(flow.P95)}") + (flow.ErrorRate > 0 ? FormattableString.Invariant($" · {flow.ErrorRate:0.#%} failed") : "");
-            var (x, y) = Label(points, text.Length * 5.6, solid, labels);
+            var text = flow.Count == 0 ? "" : $"{Rate(flow.RequestsPerSecond)} · {Formats.Duration(flow.P95)}";
+            var failures = flow.ErrorRate > 0 ? FormattableString.Invariant($"{flow.ErrorRate:0.#%} failed") : "";
+            var (x, y) = Label(points, text.Length * 5.6, failures.Length > 0 ? 28 : 13, solid, labels);
             var path = FormattableString.Invariant($"M{points[0].X:0.#} {points[0].Y:0.#}C{points[1].X:0.#} {points[1].Y:0.#} {points[2].X:0.#} {points[2].Y:0.#} {points[3].X:0.#} {points[3].Y:0.#}");
-            arrows.Add(new(from.Name, to.Name, path, x, y, text, flow.Count == 0 ? "idle" : flow.ErrorRate > 0 ? "failing" : "busy"));
+            arrows.Add(new(from.Name, to.Name, path, x, y, text, failures, flow.Count == 0 ? "idle" : flow.ErrorRate > 0 ? "failing" : "busy"));
         }
 
         // Those that fail are drawn last, above the others.
         return [.. arrows.OrderBy(arrow => arrow.Look == "failing")];
     }
+
+    private static string Rate(double perSecond) => perSecond < 0.1 ? "<0.1/s" : FormattableString.Invariant($"{perSecond:0.#}/s");
 
     private static bool IsRight(BlueprintBox from, BlueprintBox to) => to.X > from.X + Width;
 
@@ -56,14 +58,14 @@ internal static class BlueprintRoutes
     }
 
     /// <summary>Where the arrow's text stands: beside all boxes and texts if there is such a place, else at least beside the texts.</summary>
-    private static (double X, double Y) Label((double X, double Y)[] points, double width, List<Room> solid, List<Room> labels)
+    private static (double X, double Y) Label((double X, double Y)[] points, double width, double height, List<Room> solid, List<Room> labels)
     {
         if (width == 0)
         {
             return (0, 0);
         }
 
-        var places = Places.Select(place => At(points, place)).Select(at => (at.X, at.Y, Room: new Room(at.X - (width / 2) - 2, at.Y - 14, width + 4, 13))).ToList();
+        var places = Places.Select(place => At(points, place)).Select(at => (at.X, at.Y, Room: new Room(at.X - (width / 2) - 2, at.Y - 14, width + 4, height))).ToList();
         var free = places.FindAll(place => !labels.Exists(place.Room.Meets));
         var (x, y, room) = free.Concat(places).First(place => free.Count == 0 || !solid.Exists(place.Room.Meets) || !free.Exists(other => !solid.Exists(other.Room.Meets)));
         labels.Add(room);

@@ -61,24 +61,23 @@ internal sealed class ChartPicture
 
     private double Low { get; }
 
-    /// <summary>The line as a path; it has gaps where nothing is known, and a value between two gaps is a dot.</summary>
-    public string Path(ChartLine line)
+    /// <summary>The line as a path with gaps where nothing is known, and as another one the values that stand alone.</summary>
+    public (string Line, string Alone) Paths(ChartLine line)
     {
-        var path = new StringBuilder();
+        var (path, alone) = (new StringBuilder(), new StringBuilder());
         for (var i = 0; i < line.Values.Count; i++)
         {
-            if (line.Values[i] is { } value)
+            if (line.Values[i] is not { } value)
             {
-                var isFirst = i == 0 || line.Values[i - 1] is null;
-                path.Append(CultureInfo.InvariantCulture, $"{(isFirst ? 'M' : 'L')}{X(_times[i]):0.#} {Y(value):0.#}");
-                if (isFirst && (i == line.Values.Count - 1 || line.Values[i + 1] is null))
-                {
-                    path.Append("h.1");
-                }
+                continue;
             }
+
+            var begins = i == 0 || line.Values[i - 1] is null;
+            var ends = i == line.Values.Count - 1 || line.Values[i + 1] is null;
+            (begins && ends ? alone : path).Append(CultureInfo.InvariantCulture, $"{(begins ? 'M' : 'L')}{X(_times[i]):0.#} {Y(value):0.#}{(begins && ends ? "h.1" : "")}");
         }
 
-        return path.ToString();
+        return (path.ToString(), alone.ToString());
     }
 
     private double X(DateTimeOffset time) => Left + ((time - _times[0]) / (_times[^1] - _times[0]) * (Right - Left));

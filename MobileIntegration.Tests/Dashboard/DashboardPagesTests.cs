@@ -17,8 +17,8 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
     {
         var page = await system.Browsing.LogInAsync();
         await system.SendAsync();
-        await Expect(page.GetByLabel(new Regex("Calls from gateway to frontend: [0-9.]+/s"))).ToBeVisibleAsync();
-        await Expect(page.GetByLabel(new Regex("Calls from backends to postgres: [0-9.]+/s"))).ToBeVisibleAsync();
+        await Expect(page.GetByLabel(new Regex("Calls from gateway to frontend: <?[0-9.]+/s"))).ToHaveCountAsync(1);
+        await Expect(page.GetByLabel(new Regex("Calls from backends to postgres: <?[0-9.]+/s"))).ToHaveCountAsync(1);
 
         await Command(page, "Crm: take down");
         try
@@ -154,7 +154,7 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
         await page.GetByLabel("Import").SetInputFilesAsync(new FilePayload { Name = "notes.json", MimeType = "application/json", Buffer = "not telemetry"u8.ToArray() });
         await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("notes.json was not imported");
         await page.GetByLabel("Import").SetInputFilesAsync(new FilePayload { Name = "yesterday.zip", MimeType = "application/zip", Buffer = await File.ReadAllBytesAsync(zip) });
-        await Expect(page.GetByRole(AriaRole.Status)).ToContainTextAsync("Imported from yesterday.zip");
+        await Expect(page.GetByRole(AriaRole.Status)).ToContainTextAsync("Imported from yesterday.zip", new() { Timeout = 120_000 });
         await page.Locator($"a[href^='{trace}']").First.ClickAsync();
         await Expect(page.GetByRole(AriaRole.Heading, new() { Name = Home })).ToBeVisibleAsync();
         await Expect(page.Locator(".past")).ToBeVisibleAsync();
@@ -213,7 +213,11 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
     public async Task The_pages_look_as_the_pictures_in_the_README()
     {
         var page = await system.Browsing.LogInAsync();
-        await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => system.SendAsync()));
+        for (var i = 0; i < 30; i++)
+        {
+            await system.SendAsync();
+        }
+
         await page.GotoAsync($"{system.Browsing.Address}/traces?text={Uri.EscapeDataString("/api/home")}");
         var trace = await page.Locator("tbody td a").First.GetAttributeAsync("href");
         var folder = Path.Combine(Root(), "docs", "images");

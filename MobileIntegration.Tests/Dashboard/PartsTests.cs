@@ -57,6 +57,7 @@ public class PartsTests
         ChartLine line = new("p50", "hue0", [1, null, 3, 7]);
         var picture = new ChartPicture([.. Enumerable.Range(0, 4).Select(i => start.AddSeconds(i))], [line], []);
         Assert.Equal([0, 2, 4, 6, 8], picture.Levels.Select(level => level.Value));
-        Assert.Equal(2, picture.Path(line).Count(letter => letter == 'M'));
+        var (path, alone) = picture.Paths(line);
+        Assert.Equal((1, 1), (path.Count(letter => letter == 'M'), alone.Count(letter => letter == 'M')));
     }
 }

@@ -61,19 +61,20 @@ public sealed partial class Metrics
     {
         var all = Store.Instruments();
         _resources = [.. all.Select(one => one.Resource.Name).Distinct()];
-        _resource = _resources.FirstOrDefault(name => name == Resource) ?? _resources.FirstOrDefault() ?? "";
+        _resource = _resources.Count == 0 ? "" : _resources.FirstOrDefault(name => name == Resource) ?? _resources[0];
         _instruments = [.. all.Where(one => one.Resource.Name == _resource)];
         var chosen = _instruments.FirstOrDefault(one => one.Name == Instrument && (Meter is null || one.Meter == Meter))
-            ?? First.Select(name => _instruments.FirstOrDefault(one => one.Name == name)).FirstOrDefault(one => one is not null) ?? _instruments.FirstOrDefault();
+            ?? First.Select(name => _instruments.FirstOrDefault(one => one.Name == name)).FirstOrDefault(one => one is not null) ?? (_instruments.Count > 0 ? _instruments[0] : null);
         _chart = chosen is null ? null : Store.Chart(new MetricQuery(_resource, chosen.Meter, chosen.Name)
         {
             Window = TimeSpan.FromMinutes(Minutes),
+            Steps = 45,
             Dimensions = Parsed().ToDictionary(group => group.Key, group => (IReadOnlyCollection<string>)[.. group]),
         });
         if (_chart is not null)
         {
-            _unit = Formats.Unit(_chart.Instrument.Unit) + (_chart.Instrument.Type == InstrumentType.Sum && !Count || _chart.Instrument.Type == InstrumentType.Histogram && Count ? "/s" : "");
-            _unit = _chart.Instrument.Type == InstrumentType.Histogram && Count ? "/s" : _unit;
+            var isRate = _chart.Instrument is { Type: InstrumentType.Sum, Monotonic: true } && !Count;
+            _unit = _chart.Instrument.Type == InstrumentType.Histogram && Count ? "/s" : Formats.Unit(_chart.Instrument.Unit) + (isRate ? "/s" : "");
             _picture = new([.. _chart.Combined.Select(step => step.Time)], [.. Lines(_chart)], Count || Table ? [] : _chart.Exemplars);
         }
     }
