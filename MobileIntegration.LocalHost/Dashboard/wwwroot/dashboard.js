@@ -111,14 +111,17 @@
 
                     list.lastTop = list.scrollTop;
                 });
+
+                // Rows are drawn as they come into view, which moves the end once more.
+                new MutationObserver(() => window.dashboard.toEnd(list)).observe(list, { childList: true, subtree: true, attributes: true, attributeFilter: ["style"] });
             }
 
+            window.dashboard.toEnd(list);
+        },
+        toEnd(list) {
             if (list.dataset.follows === "yes") {
                 list.scrollTop = list.scrollHeight;
             }
-        },
-        reveal(id) {
-            document.getElementById(id)?.scrollIntoView({ block: "nearest" });
         },
     };
 })();
