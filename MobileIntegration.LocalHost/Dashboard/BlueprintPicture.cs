@@ -5,78 +5,105 @@ namespace MobileIntegration.LocalHost.Dashboard;
 
 internal sealed record BlueprintBox(string Name, string State, string Look, int X, int Y)
 {
-    public string Link => Name == BlueprintPicture.Devices ? "/traces" : $"/resources#{Name}";
+    public string Title => Name.Length > 17 ? $"{Name[..16]}…" : Name;
+
+    public string Query => Uri.EscapeDataString(Name);
 }
 
-internal sealed record BlueprintArrow(string Path, int X, int Y, string Text, bool IsFailing);
+internal sealed record BlueprintLane(string Name, int X, int Y, int Width, int Height);
+
+/// <param name="Look">idle (possible, not used in the last minute), busy or failing.</param>
+internal sealed record BlueprintArrow(string From, string To, string Path, double X, double Y, string Text, string Failures, string Look)
+{
+    public string Name => $"Calls from {From} to {To}: {(Text.Length == 0 ? "none" : Failures.Length == 0 ? Text : $"{Text}, {Failures}")}";
+}
 
 /// <summary>
-/// The system in columns: what is reached from outside first, then each service one column after whoever calls it, storage last. Calls are those of the
-/// last minute, so the picture says how the system behaves, not how it was meant.
+/// The blueprint: mobile devices, the gateway, frontend and integration microservices and the backend systems from left to right, mobile services and
+/// storage below. Where a resource belongs follows from its project and kind; what is none of these stands where it is called from. Arrows are the calls
+/// of the last minute.
 /// </summary>
-internal sealed record BlueprintPicture(int Width, int Height, IReadOnlyList<BlueprintBox> Boxes, IReadOnlyList<BlueprintArrow> Arrows)
+internal sealed record BlueprintPicture(
+    int Width, int Height, IReadOnlyList<BlueprintLane> Lanes, IReadOnlyList<BlueprintBox> Boxes, IReadOnlyList<BlueprintArrow> Arrows, IReadOnlyList<Flow> Flows)
 {
     public const string Devices = "mobile devices";
-    public const int BoxWidth = 170;
-    public const int BoxHeight = 56;
-    private const int ColumnWidth = 290;
-    private const int RowHeight = 84;
+    public const int BoxWidth = 150;
+    public const int BoxHeight = 58;
+    private const int ColumnWidth = 276;
+    private const int RowHeight = 78;
+    private const int Inset = 14;
+    private const int LaneTop = 34;
 
-    public static readonly BlueprintPicture Empty = new(ColumnWidth, RowHeight, [], []);
+    public static readonly BlueprintPicture Empty = new(ColumnWidth, RowHeight, [], [], [], []);
 
-    public static BlueprintPicture Draw(IReadOnlyList<ResourceEvent> states, IReadOnlyList<Flow> flows)
+    /// <param name="isPast">The calls are those of a run that has ended, so states of now say nothing about them.</param>
+    public static BlueprintPicture Draw(IReadOnlyList<ResourceEvent> states, IReadOnlyList<Flow> flows, bool isPast)
     {
-        var resources = states.Where(state => state.Resource is not ParameterResource and not IResourceWithParent)
+        var resources = states.Where(state => state.Resource is not IResourceWithParent)
             .GroupBy(state => state.Resource).ToDictionary(group => group.Key.Name, group => group.ToList(), StringComparer.OrdinalIgnoreCase);
-        var calls = flows.Where(flow => resources.ContainsKey(flow.To) && flow.From != flow.To && (flow.From.Length == 0 || resources.ContainsKey(flow.From))).ToList();
-        var columns = Columns(resources, calls);
-        var rows = new Dictionary<int, int>();
-        List<BlueprintBox> boxes = [new(Devices, "", "off", 10, 10)];
-        foreach (var (name, instances) in resources.OrderBy(resource => columns[resource.Key]))
+        // Whose caller is not known comes from a device only where devices get in.
+        var calls = flows.Where(flow => flow.From != flow.To && resources.TryGetValue(flow.To, out var to)
+            && (flow.From.Length == 0 ? BlueprintLanes.IsEntrance(to[0].Resource) : resources.ContainsKey(flow.From))).ToList();
+        var lanes = BlueprintLanes.Sort(resources.Values.Select(instances => instances[0].Resource), calls);
+        List<BlueprintLane> frames = [];
+        List<BlueprintBox> boxes = [];
+
+        var upper = lanes.Where(lane => !lane.IsBelow).ToList();
+        var upperRows = Math.Max(upper.Max(lane => lane.Names.Count), 1);
+        var column = 0;
+        foreach (var lane in upper)
         {
-            var column = columns[name];
-            var row = rows[column] = rows.GetValueOrDefault(column, -1) + 1;
-            var worst = instances.Select(instance => ResourceBoard.LookOf(instance.Snapshot)).MinBy(look => Array.IndexOf(["bad", "wait", "off", "good"], look))!;
-            var health = instances[0].Snapshot.HealthStatus is { } status ? $", {status}" : "";
-            var state = $"{instances[0].Snapshot.State?.Text}{health}{(instances.Count > 1 ? $" ×{instances.Count}" : "")}";
-            boxes.Add(new(name, state, worst, 10 + column * ColumnWidth, 10 + row * RowHeight));
+            Place(lane, column++, 10, Math.Max(lane.Names.Count, 1), 1, (upperRows - lane.Names.Count) * RowHeight / 2);
         }
 
-        var places = boxes.ToDictionary(box => box.Name, StringComparer.OrdinalIgnoreCase);
-        var entrances = resources.Where(resource => IsEntrance(resource.Value[0].Resource)).Select(resource => resource.Key)
-            .Where(name => !calls.Exists(call => call.From.Length == 0 && call.To == name));
-        List<BlueprintArrow> arrows = [.. calls.Select(call => Arrow(places[call.From.Length == 0 ? Devices : call.From], places[call.To], call))];
-        arrows.AddRange(entrances.Select(name => Arrow(places[Devices], places[name], null)));
-        return new(10 + (boxes.Max(box => box.X) / ColumnWidth + 1) * ColumnWidth, boxes.Max(box => box.Y) + RowHeight, boxes, arrows);
-    }
-
-    private static bool IsEntrance(IResource resource) => resource.Annotations.OfType<EndpointAnnotation>().Any(endpoint => endpoint.IsExternal);
-
-    private static Dictionary<string, int> Columns(Dictionary<string, List<ResourceEvent>> resources, List<Flow> calls)
-    {
-        var columns = resources.ToDictionary(resource => resource.Key, resource => IsEntrance(resource.Value[0].Resource) ? 1 : 2, StringComparer.OrdinalIgnoreCase);
-        for (var pass = 0; pass < 5; pass++)
+        // Below, beside each other and as wide as they need to be: mobile services under the frontends, storage under the rest.
+        var top = 10 + LaneTop + (upperRows * RowHeight) + 64;
+        var below = lanes.Where(lane => lane.IsBelow && lane.Names.Count > 0).ToList();
+        var widths = below.ConvertAll(lane => lane.Names.Count > 3 ? 2 : 1);
+        var start = below.Count == 1 ? 2 : 1 + Math.Max(0, Math.Min(1, upper.Count - 1 - widths.Sum()));
+        for (var i = 0; i < below.Count; i++)
         {
-            foreach (var call in calls.Where(call => call.From.Length > 0 && !IsEntrance(resources[call.To][0].Resource)))
+            Place(below[i], start, top, (below[i].Names.Count + widths[i] - 1) / widths[i], widths[i], 0);
+            start += i + 1 < below.Count ? Math.Max(widths[i], Math.Min(widths[i] + 1, upper.Count - widths[i + 1] - start)) : widths[i];
+        }
+
+        var arrows = BlueprintRoutes.Draw(boxes, [.. calls, .. Idle(resources, calls)]);
+        var width = Math.Max(frames.Max(frame => frame.X + frame.Width), boxes.Max(box => box.X + BoxWidth)) + 110;
+        return new(width, frames.Append(new("", 0, 0, 0, 10 + LaneTop + (upperRows * RowHeight))).Max(frame => frame.Y + frame.Height) + 12, frames, boxes, arrows, flows);
+
+        void Place(BlueprintLanes.Lane lane, int at, int y, int rows, int columns, int shift)
+        {
+            var x = 14 + (at * ColumnWidth);
+            if (lane.Names.Count > 0)
             {
-                columns[call.To] = Math.Min(Math.Max(columns[call.To], columns[call.From] + 1), 6);
+                frames.Add(new(lane.Title, x - Inset + 4, y + shift, ((columns - 1) * ColumnWidth) + BoxWidth + (2 * Inset) - 8, LaneTop + (rows * RowHeight) - 8));
+            }
+
+            for (var i = 0; i < lane.Names.Count; i++)
+            {
+                var name = lane.Names[i];
+                var (row, cell) = (i % rows, i / rows);
+                boxes.Add(isPast ? new(name, "past run", "off", x + (cell * ColumnWidth), y + shift + LaneTop - 6 + (row * RowHeight))
+                    : Box(name, resources.GetValueOrDefault(name), x + (cell * ColumnWidth), y + shift + LaneTop - 6 + (row * RowHeight)));
             }
         }
+    }
 
-        var last = columns.Values.DefaultIfEmpty(1).Max() + 1;
-        foreach (var (name, instances) in resources.Where(resource => resource.Value[0].Resource is IResourceWithConnectionString))
+    private static BlueprintBox Box(string name, List<ResourceEvent>? instances, int x, int y)
+    {
+        if (instances is null)
         {
-            columns[name] = last;
+            return new(name, "callers from outside", "off", x, y);
         }
 
-        return columns;
+        var looks = instances.ConvertAll(instance => ResourceBoard.LookOf(instance.Snapshot));
+        var worst = instances[looks.IndexOf(looks.MinBy(look => Array.IndexOf(["bad", "wait", "off", "good"], look))!)].Snapshot;
+        var state = worst.HealthStatus is { } health && health != Microsoft.Extensions.Diagnostics.HealthChecks.HealthStatus.Healthy ? health.ToString() : worst.State?.Text;
+        return new(name, $"{state}{(instances.Count > 1 ? $" ×{instances.Count}" : "")}", ResourceBoard.LookOf(worst), x, y);
     }
 
-    private static BlueprintArrow Arrow(BlueprintBox from, BlueprintBox to, Flow? flow)
-    {
-        var (x1, y1, x2, y2) = (from.X + BoxWidth, from.Y + BoxHeight / 2, to.X, to.Y + BoxHeight / 2);
-        var text = flow is null ? "" : FormattableString.Invariant($"{flow.RequestsPerSecond:0.#}/s {flow.P95.TotalMilliseconds:0} ms")
-            + (flow.ErrorRate > 0 ? FormattableString.Invariant($" {flow.ErrorRate:0%} errors") : "");
-        return new($"M{x1} {y1} C{x1 + 60} {y1} {x2 - 60} {y2} {x2 - 2} {y2}", (x1 + x2) / 2, (y1 + y2) / 2 - 6, text, flow?.ErrorRate > 0);
-    }
+    /// <summary>The way in is always shown.</summary>
+    private static IEnumerable<Flow> Idle(Dictionary<string, List<ResourceEvent>> resources, List<Flow> calls) =>
+        resources.Where(resource => BlueprintLanes.IsEntrance(resource.Value[0].Resource) && !calls.Exists(call => call.From.Length == 0 && call.To == resource.Key))
+            .Select(resource => new Flow("", resource.Key, true, 0, 0, default, 0));
 }

@@ -9,6 +9,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.FluentUI.AspNetCore.Components;
 using MobileIntegration.LocalHost.ApplicationModel;
 using MobileIntegration.LocalHost.Running;
@@ -90,17 +91,21 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
             kestrel.ListenLocalhost(grpc, listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.ListenLocalhost(http, listen => listen.Protocols = HttpProtocols.Http1);
         });
+        var board = new ResourceBoard(appHost.GetRequiredService<ResourceNotificationService>(), appHost.GetRequiredService<DistributedApplicationModel>());
         var services = builder.Services;
-        services.AddSingleton(appHost.GetRequiredService<ILoggerFactory>());
+        services.AddSingleton<ILoggerFactory>(new QuietStart(appHost.GetRequiredService<ILoggerFactory>()));
         services.AddSingleton<IHostLifetime, EndsWithTheAppHost>();
         services.AddSingleton(appHost.GetRequiredService<ResourceNotificationService>());
         services.AddSingleton(appHost.GetRequiredService<ResourceLoggerService>());
         services.AddSingleton(appHost.GetRequiredService<ResourceCommandService>());
         services.AddSingleton(appHost.GetRequiredService<DistributedApplicationModel>());
         services.AddSingleton(new DashboardTitle(applicationName));
-        services.AddSingleton<ResourceBoard>();
+        services.AddSingleton(board);
+        services.AddSingleton<ResourceColours>();
+        services.AddSingleton<ImportedTelemetry>();
+        services.AddScoped<DashboardView>();
         services.AddSingleton(login);
-        services.AddTelemetry(settings, settings[OtlpKeySetting], ResolvePeer, Path.Combine(appHost.GetRequiredService<RunningSettings>().DataFolder, "telemetry"));
+        services.AddTelemetry(settings, settings[OtlpKeySetting], board.ListeningAt, Path.Combine(appHost.GetRequiredService<RunningSettings>().DataFolder, "telemetry"));
         services.AddRouting();
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
         services.Configure<HostFilteringOptions>(filter => filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"]);
@@ -120,6 +125,7 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         app.UseAntiforgery();
         app.MapOtlp();
         login.Map(app);
+        app.MapDownloads();
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(mode => mode.ContentSecurityFrameAncestorsPolicy = null)
             .RequireAuthorization();
         try
@@ -151,12 +157,6 @@ internal sealed class DashboardHost(IServiceProvider appHost, string application
         headers["Referrer-Policy"] = "no-referrer";
         return next(context);
     }
-
-    /// <summary>The resource whose endpoint has this port.</summary>
-    private string? ResolvePeer(string host, int port) => appHost.GetRequiredService<DistributedApplicationModel>().Resources
-        .FirstOrDefault(resource => port == 0
-            ? string.Equals(resource.Name, host, StringComparison.OrdinalIgnoreCase)
-            : resource.Annotations.OfType<EndpointAnnotation>().Any(endpoint => endpoint.AllocatedEndpoint?.Port == port))?.Name;
 }
 
 /// <summary>Signals and the lines about the start are the AppHost's affair.</summary>
@@ -165,6 +165,20 @@ internal sealed class EndsWithTheAppHost : IHostLifetime
     public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
+
+/// <summary>The addresses are told with the login link, not also when the host begins to listen.</summary>
+internal sealed class QuietStart(ILoggerFactory loggers) : ILoggerFactory
+{
+    public ILogger CreateLogger(string categoryName) =>
+        categoryName == "Microsoft.Hosting.Lifetime" ? NullLogger.Instance : loggers.CreateLogger(categoryName);
+
+    public void AddProvider(ILoggerProvider provider) => loggers.AddProvider(provider);
+
+    public void Dispose()
+    {
+        // The factory is the AppHost's.
+    }
 }
 
 internal sealed record DashboardTitle(string Name);

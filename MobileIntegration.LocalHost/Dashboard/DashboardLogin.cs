@@ -68,13 +68,13 @@ internal sealed class DashboardLogin
         await context.SignInAsync(new ClaimsPrincipal(user));
 
         // A SameSite=Strict cookie is not sent along a redirect that began in another site; a page that leads on by itself begins here.
-        return Results.Content("""<!doctype html><html lang="en"><title>Dashboard</title><meta http-equiv="refresh" content="0;url=/">""", "text/html; charset=utf-8");
+        return Results.Content("""<!doctype html><html lang="en"><title>Dashboard</title><link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url=/">""", "text/html; charset=utf-8");
     }
 
     private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
 
     private static string Refusal(bool wrong) => $"""
-        <!doctype html><html lang="en"><head><title>Log in to the dashboard</title><link rel="stylesheet" href="/dashboard.css"></head>
+        <!doctype html><html lang="en"><head><link rel="icon" href="data:,"><title>Log in to the dashboard</title><link rel="stylesheet" href="/dashboard.css"></head>
         <body><main class="login"><h1>Log in to the dashboard</h1>{(wrong ? "<p role=\"alert\">This token is not the one of this run.</p>" : "")}
         <p>The link with the token is in the terminal that runs the AppHost.</p>
         <form action="/login"><label>Token <input name="t" type="password" autocomplete="off" required autofocus></label> <button>Log in</button></form></main></body></html>

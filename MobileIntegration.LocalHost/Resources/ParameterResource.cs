@@ -7,6 +7,7 @@ namespace MobileIntegration.LocalHost.ApplicationModel;
 public class ParameterResource : Resource, IExpressionValue
 {
     private readonly Lazy<string> _value;
+    private TaskCompletionSource<string>? _awaited;
 
     public ParameterResource(string name, Func<ParameterDefault?, string> callback, bool secret = false)
         : base(name)
@@ -29,11 +30,40 @@ public class ParameterResource : Resource, IExpressionValue
 
     public bool EnableDescriptionMarkdown { get; set; }
 
-    /// <exception cref="MissingParameterValueException">The parameter has no value.</exception>
-    public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken) => new(_value.Value);
+    /// <summary>Whether somebody has yet to give the value.</summary>
+    internal bool IsMissing => _awaited is { Task.IsCompleted: false };
+
+    /// <summary>The value, if it has been needed before.</summary>
+    internal string? CurrentValue => _awaited is { Task.IsCompletedSuccessfully: true } given ? given.Task.Result : _value.IsValueCreated ? _value.Value : null;
+
+    /// <summary>Keeps a value for the next runs; false if that is not possible.</summary>
+    internal Func<string, bool> Keep { get; init; } = _ => false;
+
+    /// <exception cref="MissingParameterValueException">The parameter has no value, and nobody is expected to give one.</exception>
+    public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken) =>
+        _awaited is { } awaited ? new(awaited.Task.WaitAsync(cancellationToken)!) : new(_value.Value);
 
     [SuppressMessage("Naming", "CA1725", Justification = "Aspire's parameter name.")]
-    public ValueTask<string?> GetValueAsync(ValueProviderContext _, CancellationToken cancellationToken) => new(_value.Value);
+    public ValueTask<string?> GetValueAsync(ValueProviderContext _, CancellationToken cancellationToken) => GetValueAsync(cancellationToken);
+
+    /// <summary>If the parameter has no value, whoever needs it waits from now on until it is given; the message says what is missing. Null if it has one.</summary>
+    internal string? AwaitIfMissing()
+    {
+        try
+        {
+            _ = _value.Value;
+            return null;
+        }
+        catch (MissingParameterValueException missing)
+        {
+            Interlocked.CompareExchange(ref _awaited, new(TaskCreationOptions.RunContinuationsAsynchronously), null);
+            return IsMissing ? missing.Message : null;
+        }
+    }
+
+    /// <summary>Gives a missing value.</summary>
+    /// <returns>Whether it is kept for the next runs.</returns>
+    internal bool Give(string value, bool keep) => _awaited?.TrySetResult(value) == true && keep && Keep(value);
 }
 
 /// <summary>The value of a parameter that is not configured.</summary>

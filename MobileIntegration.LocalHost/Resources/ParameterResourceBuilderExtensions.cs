@@ -42,7 +42,7 @@ public static class ParameterResourceBuilderExtensions
     public static IResourceBuilder<ParameterResource> AddParameterFromConfiguration(this IDistributedApplicationBuilder builder, string name, string configurationKey, bool secret = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(configurationKey);
-        return builder.AddResource(new ParameterResource(name, _ => Value(builder, name, configurationKey, null), secret));
+        return builder.AddResource(new ParameterResource(name, _ => Value(builder, name, configurationKey, null), secret) { Keep = value => builder.Secrets()?.Set(configurationKey, value) == true });
     }
 
     public static IResourceBuilder<ParameterResource> WithDescription(this IResourceBuilder<ParameterResource> builder, string description, bool enableMarkdown = false)
@@ -69,7 +69,7 @@ public static class ParameterResourceBuilderExtensions
 
     /// <summary>A parameter that is not in the model.</summary>
     public static ParameterResource CreateParameter(IDistributedApplicationBuilder builder, string name, bool secret) =>
-        new(name, @default => Value(builder, name, $"Parameters:{name}", @default), secret);
+        new(name, @default => Value(builder, name, $"Parameters:{name}", @default), secret) { Keep = value => builder.Secrets()?.Set($"Parameters:{name}", value) == true };
 
     /// <summary>A secret of at least 22 characters that is not in the model; generated once and kept in the user secrets.</summary>
     public static ParameterResource CreateDefaultPasswordParameter(IDistributedApplicationBuilder builder, string name, bool lower = true, bool upper = true, bool numeric = true, bool special = true, int minLower = 0, int minUpper = 0, int minNumeric = 0, int minSpecial = 0) =>

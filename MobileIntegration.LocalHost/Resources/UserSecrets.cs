@@ -69,6 +69,30 @@ internal sealed class UserSecrets(string? path)
         return value ?? generate();
     }
 
+    /// <summary>Keeps a value that somebody has given; false, and a warning, if that fails.</summary>
+    public bool Set(string key, string value)
+    {
+        if (path is null)
+        {
+            Warn($"'{key}' is not kept because the AppHost has no user secrets. Add <UserSecretsId> to its project file.");
+            return false;
+        }
+
+        try
+        {
+            using var alone = LockFile();
+            var content = Read();
+            content[key] = value;
+            Write(content);
+            return true;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException)
+        {
+            Warn($"'{key}' could not be kept in {path} ({failure.Message}). Correct or delete the file, or set the value yourself.");
+            return false;
+        }
+    }
+
     // Two AppHosts that start at once must agree on a password: the second reads what the first has written.
     private FileStream LockFile()
     {

@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using System.ComponentModel;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using MobileIntegration.LocalHost.ApplicationModel;
 
 namespace MobileIntegration.LocalHost.Running;
 
@@ -25,6 +27,9 @@ internal sealed class ChildProcess
     }
 
     public int Id { get; }
+
+    /// <summary>What the process was started with; marked are those that the model gives, the others it has from the AppHost.</summary>
+    public ImmutableArray<EnvironmentVariableSnapshot> Environment { get; set; } = [];
 
     /// <summary>The exit code, once the process has ended and its output has been read to the end. What it started may still run: call <see cref="StopAsync"/>.</summary>
     public Task<int> Exited { get; }

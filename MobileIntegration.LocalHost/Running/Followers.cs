@@ -36,6 +36,15 @@ internal sealed class Followers(
                 return;
             }
 
+            if (resource is ParameterResource { IsMissing: true } parameter)
+            {
+                await notifications.PublishUpdateAsync(resource, snapshot => snapshot with
+                {
+                    State = new ResourceStateSnapshot(KnownResourceStates.ValueMissing, KnownResourceStateStyles.Warn),
+                });
+                await parameter.GetValueAsync(ct);
+            }
+
             await notifications.WaitForDependenciesAsync(resource, ct);
             await eventing.PublishAsync(new BeforeResourceStartedEvent(resource, services), ct);
             await notifications.PublishUpdateAsync(resource, snapshot => snapshot with

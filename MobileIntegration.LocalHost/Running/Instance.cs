@@ -94,6 +94,7 @@ internal sealed class Instance(
             HealthReports = HealthMonitor.Pending(resource),
             ResourceReady = null,
             Properties = snapshot.Properties.With("executable.pid", process.Id),
+            EnvironmentVariables = process.Environment,
             Urls = [.. snapshot.Urls.Select(url => url with { IsInactive = false })],
         });
 

@@ -134,7 +134,15 @@ internal sealed class Orchestrator(
         var selected = Dependencies.Select(model.Resources, settings.Only);
         foreach (var parameter in selected.Except(known).OfType<ParameterResource>())
         {
-            await parameter.GetValueAsync(ct);
+            // Where there is a page to give it on, a missing value is waited for.
+            if (_dashboard is { } dashboard && parameter.AwaitIfMissing() is { } missing)
+            {
+                log.LogWarning("{Missing} Or give it on the page Parameters of the dashboard: {Url}", missing, dashboard.LoginUrl);
+            }
+            else
+            {
+                await parameter.GetValueAsync(ct);
+            }
         }
 
         foreach (var resource in selected.Except(known).Where(Processes.CanRun))

@@ -123,7 +123,7 @@ internal sealed class Processes(
         }
     };
 
-    private Task<ChildProcess> StartAsync(ProcessStartInfo command, ResourceLaunch launch, ILogger logger)
+    private async Task<ChildProcess> StartAsync(ProcessStartInfo command, ResourceLaunch launch, ILogger logger)
     {
         foreach (var argument in launch.Arguments)
         {
@@ -142,7 +142,12 @@ internal sealed class Processes(
             command.Environment[name] = value;
         }
 
-        return ChildProcess.StartAsync(command, WriteTo(logger), data.Leftovers);
+        var process = await ChildProcess.StartAsync(command, WriteTo(logger), data.Leftovers);
+        process.Environment =
+        [
+            .. command.Environment.Select(variable => new EnvironmentVariableSnapshot(variable.Key, variable.Value, launch.Environment.ContainsKey(variable.Key))),
+        ];
+        return process;
     }
 
     private static ProcessStartInfo ExecutableCommand(ExecutableResource executable) =>

@@ -1,79 +1,70 @@
-using System.Text.RegularExpressions;
 using Microsoft.Playwright;
-using MobileIntegration.LocalHost.Running;
-using MobileIntegration.Tests.LocalHost.Running;
 using static Microsoft.Playwright.Assertions;
 
 namespace MobileIntegration.Tests.Dashboard;
 
-/// <summary>The dashboard of a running model, in a browser.</summary>
-public sealed partial class DashboardTests : IAsyncLifetime
+/// <summary>The dashboard of a small model, whose resources the tests stop and start.</summary>
+[Collection(DashboardCollection.Name)]
+public sealed class DashboardTests : IAsyncLifetime
 {
-    private const string Token = "token-of-this-test";
-    private const string Chromium = "/usr/bin/chromium";
-    private readonly string _data = Path.Combine(Path.GetTempPath(), $"apphost-{Guid.CreateVersion7():n}");
-    private AppHostProcess _appHost = null!;
-    private IPlaywright _playwright = null!;
-    private IBrowser _browser = null!;
-    private IPage _page = null!;
-    private string _address = null!;
+    private readonly Browsing _browsing = new();
 
-    public async Task InitializeAsync()
-    {
-        _appHost = new AppHostProcess(_data, ["--only", "mobile,redis", $"AppHost:BrowserToken={Token}"]);
-        await _appHost.WaitForLineAsync("resources are healthy", TimeSpan.FromSeconds(90));
-        _address = Address().Match(_appHost.Lines.First(line => line.Contains("Login to the dashboard", StringComparison.Ordinal))).Value;
-        _playwright = await Playwright.CreateAsync();
-        _browser = await _playwright.Chromium.LaunchAsync(new()
-        {
-            ExecutablePath = File.Exists(Chromium) ? Chromium : null,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        });
-        _page = await _browser.NewPageAsync();
-        _page.SetDefaultTimeout(30_000);
-    }
+    public Task InitializeAsync() => _browsing.StartAsync("--only", "mobile");
 
-    public async Task DisposeAsync()
-    {
-        await _browser.DisposeAsync();
-        _playwright.Dispose();
-        Unix.SignalTree(_appHost.Id, Unix.SigInt);
-        await _appHost.Exited.WaitAsync(TimeSpan.FromSeconds(20));
-        Directory.Delete(_data, recursive: true);
-    }
+    public async Task DisposeAsync() => await _browsing.DisposeAsync();
 
     [Fact]
-    public async Task A_developer_logs_in_stops_a_service_and_starts_it_again()
+    public async Task A_developer_logs_in_and_stops_what_others_wait_for_then_finds_the_run_after_a_restart()
     {
-        var refused = await _page.GotoAsync($"{_address}/login?t=wrong");
+        var address = _browsing.Address;
+        var page = await _browsing.NewPageAsync();
+        var refused = await page.GotoAsync($"{address}/login?t=wrong");
         Assert.Equal(401, refused!.Status);
-        await _page.GotoAsync($"{_address}/resources");
-        Assert.Contains("/login", _page.Url, StringComparison.Ordinal);
+        await page.GotoAsync($"{address}/resources");
+        Assert.Contains("/login", page.Url, StringComparison.Ordinal);
 
         var foreign = new List<string>();
-        _page.Request += (_, request) =>
+        page.Request += (_, request) =>
         {
-            if (!request.Url.StartsWith(_address, StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal))
+            if (!request.Url.StartsWith(address, StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal))
             {
                 foreign.Add(request.Url);
             }
         };
-        await _page.GotoAsync($"{_address}/login?t={Token}");
-        await Expect(_page.GetByRole(AriaRole.Heading, new() { Name = "Blueprint" })).ToBeVisibleAsync();
-        await Expect(_page.GetByRole(AriaRole.Link, new() { Name = "mobile: Running, Healthy" })).ToBeVisibleAsync();
+        await page.GotoAsync($"{address}/login?t={Browsing.Token}");
+        await Expect(page.GetByRole(AriaRole.Link, new() { Name = "mobile: Running" })).ToBeVisibleAsync();
 
-        await _page.GetByRole(AriaRole.Link, new() { Name = "Resources" }).ClickAsync();
-        var service = _page.Locator("tr[data-resource=mobile]");
-        await service.Locator("fluent-button", new() { HasText = "Stop" }).ClickAsync();
+        await page.Keyboard.PressAsync("r");
+        var service = page.Locator("tr[data-resource=mobile]");
+        var database = page.Locator("tr[data-resource=postgres]");
+        await database.GetByRole(AriaRole.Button, new() { Name = "Stop postgres" }).ClickAsync();
+        await Expect(database.Locator(".state")).ToHaveTextAsync("Finished");
+        await service.GetByRole(AriaRole.Button, new() { Name = "Stop mobile" }).ClickAsync();
         await Expect(service.Locator(".state")).ToHaveTextAsync("Finished");
-        await service.Locator("fluent-button", new() { HasText = "Start" }).ClickAsync();
+        await service.GetByRole(AriaRole.Button, new() { Name = "Start mobile" }).ClickAsync();
+        await Expect(service.Locator(".state")).ToHaveTextAsync("Waiting");
+        await Expect(service).ToContainTextAsync("waits for");
+        await database.GetByRole(AriaRole.Button, new() { Name = "Start postgres" }).ClickAsync();
+        await Expect(service.Locator(".state")).ToHaveTextAsync("Running", new() { Timeout = 60_000 });
         await Expect(service).ToContainTextAsync("Healthy");
 
         await service.GetByRole(AriaRole.Link, new() { Name = "mobile", Exact = true }).ClickAsync();
-        await Expect(_page.GetByRole(AriaRole.Log)).ToContainTextAsync("Application started");
+        await page.GetByRole(AriaRole.Region, new() { Name = "Details of mobile" }).GetByRole(AriaRole.Link, new() { Name = "Console" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Log)).ToContainTextAsync("Application started");
+        await page.GotoAsync($"{address}/traces?health=true");
+        await Expect(page.Locator("tbody tr").First).ToBeVisibleAsync();
         Assert.Empty(foreign);
-    }
 
-    [GeneratedRegex("http://localhost:[0-9]+")]
-    private static partial Regex Address();
+        await _browsing.StopAsync();
+        await _browsing.StartAsync("--only", "mobile");
+        page = await _browsing.LogInAsync();
+        await page.Keyboard.PressAsync("y");
+        await Expect(page.Locator("tr[data-run]")).ToHaveCountAsync(2);
+        await page.Locator("tr[data-run]").Last.GetByRole(AriaRole.Button).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Status)).ToContainTextAsync("Past run of");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Logs", Exact = true }).First.ClickAsync();
+        await Expect(page.Locator("tbody")).ToContainTextAsync("Application is shutting down");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Back to now" }).ClickAsync();
+        await Expect(page.Locator(".past")).ToHaveCountAsync(0);
+    }
 }

@@ -1,0 +1,98 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using MobileIntegration.LocalHost.ApplicationModel;
+using MobileIntegration.LocalHost.Telemetry;
+
+namespace MobileIntegration.LocalHost.Dashboard;
+
+/// <param name="Time">UTC, as the log has it.</param>
+internal sealed record ConsoleLine(string Id, int Number, string Time, string Text, bool IsError, IReadOnlyList<AnsiPart> Parts);
+
+/// <summary>The console logs of some instances as one list that grows: what is kept, by time, then each new line as it comes.</summary>
+internal sealed class ConsoleFeed : IDisposable
+{
+    private const int MostLines = 20_000;
+    private readonly ResourceLoggerService _loggers;
+    private Func<string, bool> _isShown = _ => false;
+    private readonly ConcurrentQueue<(string Id, LogLine Line)> _new = [];
+    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Dictionary<string, (int Last, AnsiText Colours)> _seen = [];
+
+    public ConsoleFeed(ResourceLoggerService loggers)
+    {
+        _loggers = loggers;
+        loggers.LineAdded += Add;
+    }
+
+    public List<ConsoleLine> Lines { get; } = [];
+
+    /// <summary>A signal whenever lines have come.</summary>
+    public IAsyncEnumerable<bool> Changes(CancellationToken ct) => _changed.Reader.ReadAllAsync(ct);
+
+    /// <summary>Begins anew with the lines that were written before.</summary>
+    /// <param name="ids">The instances whose kept lines are read.</param>
+    /// <param name="isShown">Whether a line of an instance belongs here, also of one that comes into being later.</param>
+    public async Task BeginAsync(IEnumerable<string> ids, Func<string, bool> isShown)
+    {
+        _isShown = isShown;
+        _new.Clear();
+        _seen.Clear();
+        Lines.Clear();
+        List<(string Id, LogLine Line)> kept = [];
+        foreach (var id in ids)
+        {
+            await foreach (var batch in _loggers.GetAllAsync(id))
+            {
+                kept.AddRange(batch.Select(line => (id, line)));
+            }
+        }
+
+        foreach (var (id, line) in kept.OrderBy(one => one.Line.Content, StringComparer.Ordinal).ThenBy(one => one.Line.LineNumber))
+        {
+            Append(id, line);
+        }
+    }
+
+    /// <summary>Moves what has come to the list.</summary>
+    public void Take()
+    {
+        while (_new.TryDequeue(out var next))
+        {
+            Append(next.Id, next.Line);
+        }
+
+        if (Lines.Count > MostLines)
+        {
+            Lines.RemoveRange(0, Lines.Count - MostLines);
+        }
+    }
+
+    public void Dispose() => _loggers.LineAdded -= Add;
+
+    private void Add(string id, LogLine line)
+    {
+        if (_isShown(id))
+        {
+            _new.Enqueue((id, line));
+            _changed.Writer.TryWrite(true);
+        }
+    }
+
+    private void Append(string id, LogLine line)
+    {
+        // A line that was written while the kept ones were read comes both ways.
+        var (last, colours) = _seen.TryGetValue(id, out var seen) ? seen : (0, new AnsiText());
+        if (line.LineNumber <= last)
+        {
+            return;
+        }
+
+        _seen[id] = (line.LineNumber, colours);
+        var space = line.Content.IndexOf(' ', StringComparison.Ordinal);
+        foreach (var text in SecretMask.Clean(line.Content[(space + 1)..]).Split('\n'))
+        {
+            var parts = colours.Read(text.TrimEnd('\r').Replace("\t", "    ", StringComparison.Ordinal));
+            Lines.Add(new(id, line.LineNumber, line.Content[..space], string.Concat(parts.Select(part => part.Text)), line.IsErrorMessage, parts));
+        }
+    }
+}

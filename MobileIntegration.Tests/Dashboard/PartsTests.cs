@@ -1,0 +1,63 @@
+using MobileIntegration.LocalHost.Dashboard;
+using MobileIntegration.LocalHost.Telemetry;
+
+namespace MobileIntegration.Tests.Dashboard;
+
+/// <summary>What pages are made from.</summary>
+public class PartsTests
+{
+    [Fact]
+    public void Escape_sequences_colour_the_text_and_are_not_in_it()
+    {
+        var colours = new AnsiText();
+        Assert.Equal(
+            [new AnsiPart("info", "a2 g0", null), new AnsiPart(": <b> ", null, null), new AnsiPart("deep", "ab", "color:rgb(255,0,95);"), new AnsiPart("true", "ab", "color:rgb(255,0,95);background:rgb(1,2,3);"), new AnsiPart(" end", null, null)],
+            colours.Read("\x1b[40m\x1b[32minfo\x1b[39m\x1b[49m: <b> \x1b[1;38;5;197mdeep\x1b[48;2;1;2;3mtrue\x1b[0m end\x1b[2K\x1b]0;title\x07"));
+    }
+
+    [Fact]
+    public void A_colour_that_is_not_ended_goes_on_in_the_next_line()
+    {
+        var colours = new AnsiText();
+        colours.Read("\x1b[31mfirst");
+        Assert.Equal([new AnsiPart("second", "a1", null)], colours.Read("second"));
+        Assert.Equal([new AnsiPart("third", null, null)], colours.Read("\x1b[mthird"));
+    }
+
+    [Theory]
+    [InlineData("\x1b[38;5mx")]
+    [InlineData("\x1b[38;2;1mx")]
+    [InlineData("\x1b[999999999999mx")]
+    [InlineData("\x1b[38;5;999;48;9mx")]
+    public void A_broken_sequence_costs_nothing_but_its_colour(string line) =>
+        Assert.Equal("x", string.Concat(new AnsiText().Read(line).Select(part => part.Text)));
+
+    [Fact]
+    public void A_filter_survives_the_address()
+    {
+        FilterText filter = new(new FieldFilter("url.path", FieldOperator.NotContains, "a~b c"), false);
+        Assert.Equal([filter], FilterText.ParseAll([filter.ToString(), "nonsense", "a~what~b"]));
+        Assert.Empty(FilterText.Active([filter.ToString()]));
+    }
+
+    [Fact]
+    public void Values_with_passwords_are_secret_and_addresses_are_not()
+    {
+        Assert.True(ResourceFacts.IsSecret("ConnectionStrings__db", "Host=x;Password=abc"));
+        Assert.True(ResourceFacts.IsSecret("Auth__ClientSecret", "x"));
+        Assert.True(ResourceFacts.IsSecret("OTEL_EXPORTER_OTLP_HEADERS", "x-otlp-api-key=abc"));
+        Assert.True(ResourceFacts.IsSecret("DB_URI", "postgresql://u:p@localhost:1/db"));
+        Assert.False(ResourceFacts.IsSecret("services__home__http__0", "http://localhost:1234"));
+    }
+
+    [Fact]
+    public void A_chart_has_round_levels_and_gaps_where_nothing_is_known()
+    {
+        var start = DateTimeOffset.UnixEpoch;
+        ChartLine line = new("p50", "hue0", [1, null, 3, 7]);
+        var picture = new ChartPicture([.. Enumerable.Range(0, 4).Select(i => start.AddSeconds(i))], [line], []);
+        Assert.Equal([0, 2, 4, 6, 8], picture.Levels.Select(level => level.Value));
+        var (path, alone) = picture.Paths(line);
+        Assert.Equal((1, 1), (path.Count(letter => letter == 'M'), alone.Count(letter => letter == 'M')));
+    }
+}
