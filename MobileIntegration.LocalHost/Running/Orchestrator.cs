@@ -134,8 +134,8 @@ internal sealed class Orchestrator(
         var selected = Dependencies.Select(model.Resources, settings.Only);
         foreach (var parameter in selected.Except(known).OfType<ParameterResource>())
         {
-            // Where there is a page to give it on, a missing value is waited for.
-            if (_dashboard is { } dashboard && parameter.AwaitIfMissing() is { } missing)
+            // A missing value is waited for where there is a page to give it on, and somebody at a terminal who reads so; a script gets an error.
+            if (_dashboard is { } dashboard && !Console.IsInputRedirected && parameter.AwaitIfMissing() is { } missing)
             {
                 log.LogWarning("{Missing} Or give it on the page Parameters of the dashboard: {Url}", missing, dashboard.LoginUrl);
             }

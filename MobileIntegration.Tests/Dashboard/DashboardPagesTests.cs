@@ -209,7 +209,7 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
 
     /// <summary>The README's pictures: taken where they are missing, or all anew with DASHBOARD_IMAGES=1.</summary>
     [Fact]
-    public async Task The_pages_look_as_the_pictures_in_the_README()
+    public async Task The_READMEs_pictures_can_be_taken_from_the_running_system()
     {
         var page = await system.Browsing.LogInAsync();
         for (var i = 0; i < 30; i++)
@@ -223,7 +223,7 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
         Directory.CreateDirectory(folder);
         foreach (var (name, path) in new[]
         {
-            ("blueprint", "/"), ("resources", "/resources?resource=mobile"), ("trace", trace!),
+            ("blueprint", "/"), ("resources", "/resources"), ("trace", trace!),
             ("metrics", "/metrics?resource=gateway&instrument=http.server.request.duration"),
         })
         {
