@@ -67,7 +67,7 @@ public sealed partial class DashboardTests : IAsyncLifetime
         await service.Locator("fluent-button", new() { HasText = "Stop" }).ClickAsync();
         await Expect(service.Locator(".state")).ToHaveTextAsync("Finished");
         await service.Locator("fluent-button", new() { HasText = "Start" }).ClickAsync();
-        await Expect(service).ToContainTextAsync("Healthy");
+        await Expect(service).ToContainTextAsync("Healthy", new() { Timeout = 30_000 });
 
         await service.GetByRole(AriaRole.Link, new() { Name = "mobile", Exact = true }).ClickAsync();
         await Expect(_page.GetByRole(AriaRole.Log)).ToContainTextAsync("Application started");
