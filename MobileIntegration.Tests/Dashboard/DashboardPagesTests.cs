@@ -84,7 +84,7 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
         await Expect(page.Locator("tbody tr").Filter(new() { HasText = Home }).First).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "+ Filter" }).ClickAsync();
         await page.GetByLabel("Field").FillAsync("http.request.method");
-        await page.GetByLabel("Value").FillAsync("DELETE");
+        await page.GetByLabel("Value").FillAsync("BREW");
         await page.GetByRole(AriaRole.Button, new() { Name = "Add" }).ClickAsync();
         await Expect(page.GetByText("No traces fit")).ToBeVisibleAsync();
         await page.GetByLabel("Use filter http.request.method").UncheckAsync();

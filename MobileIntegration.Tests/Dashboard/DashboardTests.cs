@@ -63,7 +63,7 @@ public sealed class DashboardTests : IAsyncLifetime
         await page.Locator("tr[data-run]").Last.GetByRole(AriaRole.Button).ClickAsync();
         await Expect(page.GetByRole(AriaRole.Status)).ToContainTextAsync("Past run of");
         await page.GetByRole(AriaRole.Link, new() { Name = "Logs", Exact = true }).First.ClickAsync();
-        await Expect(page.Locator("tbody")).ToContainTextAsync("Application is shutting down");
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Log records" })).ToContainTextAsync("Application is shutting down");
         await page.GetByRole(AriaRole.Button, new() { Name = "Back to now" }).ClickAsync();
         await Expect(page.Locator(".past")).ToHaveCountAsync(0);
     }
