@@ -29,7 +29,9 @@ internal sealed class TelemetryFile : IDisposable
     private readonly long _maxBytes;
     private readonly Dictionary<TelemetrySignals, Signal> _signals = new()
     {
-        [TelemetrySignals.Traces] = new(), [TelemetrySignals.Logs] = new(), [TelemetrySignals.Metrics] = new(),
+        [TelemetrySignals.Traces] = new(),
+        [TelemetrySignals.Logs] = new(),
+        [TelemetrySignals.Metrics] = new(),
     };
 
     private long _lastId;

@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Playwright;
-using static MobileIntegration.Tests.MobileServices.IdentityService;
 using static Microsoft.Playwright.Assertions;
+using static MobileIntegration.Tests.MobileServices.IdentityService;
 
 namespace MobileIntegration.Tests.MobileServices;
 

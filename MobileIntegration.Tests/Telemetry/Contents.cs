@@ -27,17 +27,29 @@ internal static class Contents
         rich.Events.Add(new OtlpSpan.Types.Event { Name = "packed", TimeUnixNano = Nano(Noon) + 100, Attributes = { Number("box", 3) }, DroppedAttributesCount = 1 });
         rich.Links.Add(new OtlpSpan.Types.Link
         {
-            TraceId = Google.Protobuf.ByteString.CopyFrom(Trace(9).ToBytes()), SpanId = Google.Protobuf.ByteString.CopyFrom(new SpanId(7).ToBytes()),
-            TraceState = "c=d", Flags = 1, Attributes = { Text("why", "batch") }, DroppedAttributesCount = 2,
+            TraceId = Google.Protobuf.ByteString.CopyFrom(Trace(9).ToBytes()),
+            SpanId = Google.Protobuf.ByteString.CopyFrom(new SpanId(7).ToBytes()),
+            TraceState = "c=d",
+            Flags = 1,
+            Attributes = { Text("why", "batch") },
+            DroppedAttributesCount = 2,
         });
         store.Spans("gateway", Span(1, 1, kind: Kind.Client, milliseconds: 60), Span(2, 1, kind: Kind.Server, start: Noon.AddSeconds(1)));
         store.Spans("home", rich);
         store.Spans("gateway", Span(3, 1, kind: Kind.Server, start: Noon.AddSeconds(2)));
         store.Logs("home", new LogRecord
         {
-            SeverityNumber = SeverityNumber.Error, SeverityText = "Error", Body = new() { StringValue = "Order failed" }, EventName = "OrderFailed", Flags = 1,
-            TimeUnixNano = Nano(Noon) + 1, ObservedTimeUnixNano = Nano(Noon) + 2, TraceId = Google.Protobuf.ByteString.CopyFrom(Trace(1).ToBytes()),
-            SpanId = Google.Protobuf.ByteString.CopyFrom(new SpanId(2).ToBytes()), Attributes = { Number("Order", 17) }, DroppedAttributesCount = 6,
+            SeverityNumber = SeverityNumber.Error,
+            SeverityText = "Error",
+            Body = new() { StringValue = "Order failed" },
+            EventName = "OrderFailed",
+            Flags = 1,
+            TimeUnixNano = Nano(Noon) + 1,
+            ObservedTimeUnixNano = Nano(Noon) + 2,
+            TraceId = Google.Protobuf.ByteString.CopyFrom(Trace(1).ToBytes()),
+            SpanId = Google.Protobuf.ByteString.CopyFrom(new SpanId(2).ToBytes()),
+            Attributes = { Number("Order", 17) },
+            DroppedAttributesCount = 6,
         });
         store.Logs("gateway", new LogRecord { Body = new() { KvlistValue = new() { Values = { Number("a", 1) } } }, ObservedTimeUnixNano = Nano(Noon) });
         store.Logs("home", new LogRecord { SeverityNumber = SeverityNumber.Info });
@@ -59,9 +71,21 @@ internal static class Contents
                 Logs = store.Logs(new() { Take = int.MaxValue }).Items.Select(log => new { log, log.TimeNano, log.ObservedNano }),
                 Points = store.AllSamples(_ => true).OrderBy(sample => sample.Instrument.Name, StringComparer.Ordinal).Select(sample => new
                 {
-                    Resource = sample.Instrument.Resource.ToString(), sample.Instrument.Scope, sample.Instrument.Name, sample.Instrument.Description,
-                    sample.Instrument.Unit, sample.Instrument.Type, sample.Instrument.Delta, sample.Instrument.Monotonic, sample.Attributes,
-                    sample.Point.StartNano, sample.AtNano, sample.Point.Value, sample.Point.Whole, sample.Point.Histogram, sample.Point.Exemplars,
+                    Resource = sample.Instrument.Resource.ToString(),
+                    sample.Instrument.Scope,
+                    sample.Instrument.Name,
+                    sample.Instrument.Description,
+                    sample.Instrument.Unit,
+                    sample.Instrument.Type,
+                    sample.Instrument.Delta,
+                    sample.Instrument.Monotonic,
+                    sample.Attributes,
+                    sample.Point.StartNano,
+                    sample.AtNano,
+                    sample.Point.Value,
+                    sample.Point.Whole,
+                    sample.Point.Histogram,
+                    sample.Point.Exemplars,
                 }),
             },
             Json);
@@ -69,17 +93,21 @@ internal static class Contents
 
     private static Metric Orders(int second, long value) => new()
     {
-        Name = "orders", Unit = "{order}", Description = "Orders placed",
+        Name = "orders",
+        Unit = "{order}",
+        Description = "Orders placed",
         Sum = new()
         {
-            IsMonotonic = true, AggregationTemporality = AggregationTemporality.Cumulative,
+            IsMonotonic = true,
+            AggregationTemporality = AggregationTemporality.Cumulative,
             DataPoints = { new NumberDataPoint { StartTimeUnixNano = Nano(Noon), TimeUnixNano = Nano(Noon.AddSeconds(second)), AsInt = value, Attributes = { Text("shop", "a") } } },
         },
     };
 
     private static Metric Level(int second) => new()
     {
-        Name = "level", Gauge = new() { DataPoints = { new NumberDataPoint { TimeUnixNano = Nano(Noon.AddSeconds(second)), AsDouble = 0.1 + (second < 40 ? second / 10 : second) } } },
+        Name = "level",
+        Gauge = new() { DataPoints = { new NumberDataPoint { TimeUnixNano = Nano(Noon.AddSeconds(second)), AsDouble = 0.1 + (second < 40 ? second / 10 : second) } } },
     };
 
     private static Metric Times(int second) => new()

@@ -92,8 +92,14 @@ internal static class Sender
         var begin = start + (ulong)random.Next(1_000_000_000);
         return new Span
         {
-            TraceId = trace, SpanId = id, ParentSpanId = parent, Kind = kind, Name = $"GET /api/{service}/{{id}}", Flags = 0x101,
-            StartTimeUnixNano = begin, EndTimeUnixNano = begin + (ulong)random.Next(1_000_000, 200_000_000),
+            TraceId = trace,
+            SpanId = id,
+            ParentSpanId = parent,
+            Kind = kind,
+            Name = $"GET /api/{service}/{{id}}",
+            Flags = 0x101,
+            StartTimeUnixNano = begin,
+            EndTimeUnixNano = begin + (ulong)random.Next(1_000_000, 200_000_000),
             Status = status == 500 ? new() { Code = MobileIntegration.LocalHost.Telemetry.Otlp.Status.Types.StatusCode.Error } : null,
             Attributes =
             {
