@@ -16,7 +16,8 @@ internal sealed class ConsoleFeed : IDisposable
     private Func<string, bool> _isShown = _ => false;
     private readonly ConcurrentQueue<(string Id, LogLine Line)> _new = [];
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly Dictionary<string, (int Last, AnsiText Colours)> _seen = [];
+    private readonly Dictionary<string, int> _lastKept = [];
+    private readonly Dictionary<string, AnsiText> _colours = [];
 
     public ConsoleFeed(ResourceLoggerService loggers)
     {
@@ -36,7 +37,8 @@ internal sealed class ConsoleFeed : IDisposable
     {
         _isShown = isShown;
         _new.Clear();
-        _seen.Clear();
+        _lastKept.Clear();
+        _colours.Clear();
         Lines.Clear();
         List<(string Id, LogLine Line)> kept = [];
         foreach (var id in ids)
@@ -44,10 +46,12 @@ internal sealed class ConsoleFeed : IDisposable
             await foreach (var batch in _loggers.GetAllAsync(id))
             {
                 kept.AddRange(batch.Select(line => (id, line)));
+                _lastKept[id] = batch[^1].LineNumber;
             }
         }
 
-        foreach (var (id, line) in kept.OrderBy(one => one.Line.Content, StringComparer.Ordinal).ThenBy(one => one.Line.LineNumber))
+        // Stable: lines of one instance with the same time stay in their order.
+        foreach (var (id, line) in kept.OrderBy(one => Time(one.Line), StringComparer.Ordinal))
         {
             Append(id, line);
         }
@@ -58,7 +62,11 @@ internal sealed class ConsoleFeed : IDisposable
     {
         while (_new.TryDequeue(out var next))
         {
-            Append(next.Id, next.Line);
+            // A line that was written while the kept ones were read comes both ways.
+            if (next.Line.LineNumber > _lastKept.GetValueOrDefault(next.Id))
+            {
+                Append(next.Id, next.Line);
+            }
         }
 
         if (Lines.Count > MostLines)
@@ -78,21 +86,20 @@ internal sealed class ConsoleFeed : IDisposable
         }
     }
 
+    private static string Time(LogLine line) => line.Content[..line.Content.IndexOf(' ', StringComparison.Ordinal)];
+
     private void Append(string id, LogLine line)
     {
-        // A line that was written while the kept ones were read comes both ways.
-        var (last, colours) = _seen.TryGetValue(id, out var seen) ? seen : (0, new AnsiText());
-        if (line.LineNumber <= last)
+        if (!_colours.TryGetValue(id, out var colours))
         {
-            return;
+            _colours[id] = colours = new AnsiText();
         }
 
-        _seen[id] = (line.LineNumber, colours);
-        var space = line.Content.IndexOf(' ', StringComparison.Ordinal);
-        foreach (var text in SecretMask.Clean(line.Content[(space + 1)..]).Split('\n'))
+        var time = Time(line);
+        foreach (var text in SecretMask.Clean(line.Content[(time.Length + 1)..]).Split('\n'))
         {
             var parts = colours.Read(text.TrimEnd('\r').Replace("\t", "    ", StringComparison.Ordinal));
-            Lines.Add(new(id, line.LineNumber, line.Content[..space], string.Concat(parts.Select(part => part.Text)), line.IsErrorMessage, parts));
+            Lines.Add(new(id, line.LineNumber, time, string.Concat(parts.Select(part => part.Text)), line.IsErrorMessage, parts));
         }
     }
 }

@@ -60,4 +60,25 @@ public class PartsTests
         var (path, alone) = picture.Paths(line);
         Assert.Equal((1, 1), (path.Count(letter => letter == 'M'), alone.Count(letter => letter == 'M')));
     }
+
+    [Fact]
+    public async Task Console_lines_of_the_same_moment_are_all_shown_in_the_order_that_they_were_written()
+    {
+        using var loggers = new ResourceLoggerService();
+        using var feed = new ConsoleFeed(loggers);
+        string[] written = [.. Enumerable.Range(0, 1_000).Select(number => number % 2 == 0 ? $"info: {number}" : $"      {number}")];
+        foreach (var line in written[..600])
+        {
+            loggers.Append("shop", line, isError: false);
+        }
+
+        await feed.BeginAsync(["shop"], id => id == "shop");
+        foreach (var line in written[600..])
+        {
+            loggers.Append("shop", line, isError: false);
+        }
+
+        feed.Take();
+        Assert.Equal(written, feed.Lines.Select(line => line.Text));
+    }
 }
