@@ -15,13 +15,15 @@ internal sealed class Ports
     private const int Last = 32767;
     private readonly Lock _lock = new();
     private readonly HashSet<int> _given = [];
+    private readonly Dictionary<int, string> _fixedOf = [];
+    private readonly Dictionary<string, string> _firstEndpoint = [];
     private readonly HashSet<int> _fixed = [];
     private readonly Dictionary<string, int> _kept = [];
     private readonly IConfiguration _configuration;
     private readonly string _file;
     private readonly bool _random;
 
-    /// <param name="configuration">Fixed ports: <c>Ports:RESOURCE</c> or <c>Ports:RESOURCE:ENDPOINT</c>.</param>
+    /// <param name="configuration">Fixed ports: <c>Ports:RESOURCE</c>, which is for a resource's first endpoint, or <c>Ports:RESOURCE:ENDPOINT</c>.</param>
     /// <param name="file">Where given ports are kept.</param>
     /// <param name="random">Ignores fixed and kept ports, so that test runs never meet each other.</param>
     public Ports(IConfiguration configuration, string file, bool random)
@@ -52,12 +54,19 @@ internal sealed class Ports
         {
             if (!_random && (Setting(resource, endpoint) ?? wanted) is { } port)
             {
+                if (_fixedOf.TryGetValue(port, out var other))
+                {
+                    throw new DistributedApplicationException(
+                        $"Port {port} is wanted by '{resource}' (endpoint '{endpoint}') and by {other}. Choose another port for one with Ports__{resource}__{endpoint}=PORT.");
+                }
+
                 if (!_given.Add(port) || !IsFree(port))
                 {
                     throw new DistributedApplicationException(
                         $"Port {port} of '{resource}' (endpoint '{endpoint}') is taken by another process. End that process, or choose another port with Ports__{resource}=PORT.");
                 }
 
+                _fixedOf[port] = $"'{resource}' (endpoint '{endpoint}')";
                 return port;
             }
 
@@ -117,7 +126,16 @@ internal sealed class Ports
 
     private int? Setting(string resource, string endpoint)
     {
-        var key = _configuration[$"Ports:{resource}:{endpoint}"] is null ? $"Ports:{resource}" : $"Ports:{resource}:{endpoint}";
+        var key = $"Ports:{resource}:{endpoint}";
+        if (_configuration[key] is null)
+        {
+            key = $"Ports:{resource}";
+            if (!_firstEndpoint.TryAdd(resource, endpoint) && _firstEndpoint[resource] != endpoint)
+            {
+                return null;
+            }
+        }
+
         return _configuration[key] switch
         {
             null or "" => null,
