@@ -40,21 +40,26 @@ internal sealed class ConsoleFeed : IDisposable
         _lastKept.Clear();
         _colours.Clear();
         Lines.Clear();
+        foreach (var (id, line) in await KeptAsync(_loggers, ids))
+        {
+            _lastKept[id] = Math.Max(_lastKept.GetValueOrDefault(id), line.LineNumber);
+            Append(id, line);
+        }
+    }
+
+    /// <summary>The kept lines of some instances by time; lines of one instance with the same time stay in their order.</summary>
+    public static async Task<IEnumerable<(string Id, LogLine Line)>> KeptAsync(ResourceLoggerService loggers, IEnumerable<string> ids)
+    {
         List<(string Id, LogLine Line)> kept = [];
         foreach (var id in ids)
         {
-            await foreach (var batch in _loggers.GetAllAsync(id))
+            await foreach (var batch in loggers.GetAllAsync(id))
             {
                 kept.AddRange(batch.Select(line => (id, line)));
-                _lastKept[id] = batch[^1].LineNumber;
             }
         }
 
-        // Stable: lines of one instance with the same time stay in their order.
-        foreach (var (id, line) in kept.OrderBy(one => Time(one.Line), StringComparer.Ordinal))
-        {
-            Append(id, line);
-        }
+        return kept.OrderBy(one => Time(one.Line), StringComparer.Ordinal);
     }
 
     /// <summary>Moves what has come to the list.</summary>

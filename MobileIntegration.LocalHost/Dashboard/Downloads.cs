@@ -46,16 +46,7 @@ internal static class Downloads
             async stream =>
             {
                 await using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
-                List<(string Id, LogLine Line)> lines = [];
-                foreach (var id in ids)
-                {
-                    await foreach (var batch in loggers.GetAllAsync(id))
-                    {
-                        lines.AddRange(batch.Select(line => (id, line)));
-                    }
-                }
-
-                foreach (var (id, line) in lines.OrderBy(one => one.Line.Content, StringComparer.Ordinal))
+                foreach (var (id, line) in await ConsoleFeed.KeptAsync(loggers, ids))
                 {
                     var text = SecretMask.Clean(line.Content);
                     await writer.WriteLineAsync(ids.Count == 1 ? text : $"{id} {text}");

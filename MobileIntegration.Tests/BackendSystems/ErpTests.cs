@@ -127,7 +127,7 @@ public sealed class ErpTests(BackOffice office)
     [Fact]
     public async Task The_npm_package_soap_reads_the_wsdl_and_places_an_order()
     {
-        var clients = Clients();
+        var clients = NpmClients.Folder();
         var start = new ProcessStartInfo("node", [Path.Combine(clients, "soap-client.mjs"), $"{office.Http.BaseAddress}erp/orders.svc?wsdl", "from npm"])
         {
             RedirectStandardOutput = true,
@@ -215,21 +215,5 @@ public sealed class ErpTests(BackOffice office)
         using var content = new StringContent(message, Encoding.UTF8, new MediaTypeHeaderValue("text/xml"));
         content.Headers.Add("SOAPAction", $"\"{Namespace}/OrderService/ListOrders\"");
         return await office.Http.PostAsync("/erp/orders.svc", content);
-    }
-
-    /// <summary>The folder of the npm clients, in the sources: node_modules is not copied to the output.</summary>
-    private static string Clients()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var clients = Path.Combine(folder.FullName, "MobileIntegration.Tests", "clients");
-            if (Directory.Exists(clients))
-            {
-                Assert.True(Directory.Exists(Path.Combine(clients, "node_modules")), $"Run npm ci in {clients}.");
-                return clients;
-            }
-        }
-
-        throw new InvalidOperationException("The folder MobileIntegration.Tests/clients is not above the test's output.");
     }
 }

@@ -15,7 +15,7 @@ public sealed class IdentityClientTests(IdentityService identity) : IClassFixtur
     [InlineData("oauth4webapi.mjs")]
     public async Task A_JavaScript_client_logs_in_refreshes_is_refused_on_reuse_and_revokes(string script)
     {
-        var start = new ProcessStartInfo("node", [Path.Combine(Folder(), script), identity.Issuer, "app", User, Password])
+        var start = new ProcessStartInfo("node", [Path.Combine(NpmClients.Folder(), script), identity.Issuer, "app", User, Password])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -64,20 +64,6 @@ public sealed class IdentityClientTests(IdentityService identity) : IClassFixtur
         using var request = new TokenRevocationRequest { Address = $"{identity.Issuer}/connect/revoke", ClientId = "app", Token = login.RefreshToken };
         Assert.False((await http.RevokeTokenAsync(request)).IsError);
         Assert.Equal("invalid_grant", (await client.RefreshTokenAsync(login.RefreshToken)).Error);
-    }
-
-    private static string Folder()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var clients = Path.Combine(folder.FullName, "MobileIntegration.Tests", "clients");
-            if (Directory.Exists(clients))
-            {
-                Assert.True(Directory.Exists(Path.Combine(clients, "node_modules")), $"Run npm ci in {clients}.");
-                return clients;
-            }
-        }
-        throw new InvalidOperationException("The folder MobileIntegration.Tests/clients is not above the test's output.");
     }
 
     private sealed class LoginBrowser(Uri service) : IBrowser

@@ -1,0 +1,20 @@
+namespace MobileIntegration.Tests;
+
+internal static class NpmClients
+{
+    /// <summary>The folder of the npm clients, in the sources: node_modules is not copied to the output.</summary>
+    public static string Folder()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var clients = Path.Combine(folder.FullName, "MobileIntegration.Tests", "clients");
+            if (Directory.Exists(clients))
+            {
+                Assert.True(Directory.Exists(Path.Combine(clients, "node_modules")), $"Run npm ci in {clients}.");
+                return clients;
+            }
+        }
+
+        throw new InvalidOperationException("The folder MobileIntegration.Tests/clients is not above the test's output.");
+    }
+}
