@@ -6,8 +6,10 @@ return await ServiceProcess.RunAsync(() =>
     var builder = WebApplication.CreateBuilder(args);
     builder.AddServiceDefaults();
     builder.AddRoutes();
+    builder.AddAppGate();
 
     var app = builder.Build();
+    app.UseAppGate();
     app.MapDefaultEndpoints();
     app.MapReverseProxy();
     return app;

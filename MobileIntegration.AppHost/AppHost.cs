@@ -19,7 +19,8 @@ Group<Projects.BackendSystems>("backends", ["crm", "erp", "pim", "wms"], [postgr
     .WithFaultCommands(split ? [backend.Resource.Name] : ["crm", "erp", "pim", "wms"]));
 
 Group<Projects.IntegrationServices>("integration", ["customers", "products", "orders", "inventory"], [wmsdb]);
-Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "identity"] : ["devices"], [postgres.AddDatabase("mobiledb")]);
+Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "identity"] : ["devices"], [postgres.AddDatabase("mobiledb")],
+    mobile => mobile.WithReference(redis).WaitFor(redis));
 Group<Projects.FrontendServices>("frontend", ["home"], [], frontend => frontend.WithReference(redis).WaitFor(redis));
 
 var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName: null)
@@ -28,6 +29,7 @@ var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName:
     .WithHttpEndpoint(name: "management", env: "Management__Port")
     .WithHttpHealthCheck("/health", endpointName: "management")
     .WithReplicas(2)
+    .WithReference(redis)
     .WithUrlForEndpoint("http", url => url.DisplayText = "Mobile API");
 services.Add(gateway);
 

@@ -49,6 +49,23 @@ public sealed class InventoryClient(HttpClient http)
         Answer.GetAsync<Stock>(http, $"/stock?products={Uri.EscapeDataString(string.Join(',', productIds))}", ct);
 }
 
+/// <summary>Devices, at http://devices. Members throw <see cref="ProblemException"/> for error answers.</summary>
+public sealed class DevicesClient(HttpClient http)
+{
+    /// <param name="known">The version that the caller has.</param>
+    /// <returns>Null when that is the newest.</returns>
+    public async Task<AppRuleSet?> GetRulesAsync(long? known, CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(AppRuleSet.Path, UriKind.Relative));
+        if (known is { } version)
+        {
+            request.Headers.IfNoneMatch.Add(new(string.Create(CultureInfo.InvariantCulture, $"\"{version}\"")));
+        }
+        using var response = await http.SendAsync(request, ct);
+        return response.StatusCode is HttpStatusCode.NotModified ? null : await Answer.ReadAsync<AppRuleSet>(response, ct);
+    }
+}
+
 internal static class Answer
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
@@ -68,7 +85,7 @@ internal static class Answer
         return response.StatusCode is HttpStatusCode.NotFound ? null : await ReadAsync<T>(response, ct);
     }
 
-    private static async Task<T> ReadAsync<T>(HttpResponseMessage response, CancellationToken ct) where T : class
+    public static async Task<T> ReadAsync<T>(HttpResponseMessage response, CancellationToken ct) where T : class
     {
         if (response.IsSuccessStatusCode)
         {

@@ -68,7 +68,8 @@ public static class AuthenticationExtensions
         }
     }
 
-    internal static bool HasTokenAuthentication(this IServiceProvider services) => services.GetService<AuthorityKeys>() is not null;
+    /// <summary>Whether <see cref="AddTokenAuthentication"/> was called.</summary>
+    public static bool HasTokenAuthentication(this IServiceProvider services) => services.GetService<AuthorityKeys>() is not null;
 
     private static void Configure(JwtBearerOptions options, IOptions<AuthenticationSettings> settings)
     {

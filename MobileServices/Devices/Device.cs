@@ -1,3 +1,5 @@
+using MobileIntegration.Contracts;
+
 namespace MobileServices.Devices;
 
 /// <summary>What an installation says of itself. Members are nullable so that a missing one is told by its name.</summary>
@@ -11,22 +13,33 @@ namespace MobileServices.Devices;
 internal sealed record Registration(
     string? AppId,
     string? AppVersion,
-    Platform? Platform,
+    AppPlatform? Platform,
     string? OsVersion,
     string? Model,
     string? Locale,
     string? TimeZone,
     IReadOnlyList<PushAddress>? PushAddresses);
 
-internal enum Platform
+/// <summary>What an app tells at its start, also before anybody has logged in; the members of <see cref="Registration"/> mean the same here.</summary>
+/// <param name="DeviceId">The installation's own UUID.</param>
+internal sealed record Launch(
+    Guid? DeviceId,
+    string? AppId,
+    string? AppVersion,
+    AppPlatform? Platform,
+    string? OsVersion,
+    string? Model,
+    string? Locale,
+    string? TimeZone)
 {
-    Android,
-    Ios,
-    Web,
-    Windows,
-    Macos,
-    Linux,
+    /// <summary>The registration without push addresses.</summary>
+    public Registration ToRegistration() => new(AppId, AppVersion, Platform, OsVersion, Model, Locale, TimeZone, []);
 }
+
+/// <summary>The answer to <see cref="Launch"/>.</summary>
+/// <param name="Signed">The same as a JWT (ES256) that the app can check without a connection; the keys are at /devices/keys.</param>
+/// <param name="ExpiresAt">UTC; ask again before.</param>
+internal sealed record LaunchAnswer(AppDecision Decision, string Signed, DateTimeOffset ExpiresAt);
 
 /// <param name="Network">Who delivers.</param>
 /// <param name="Address">The network's token or endpoint for this installation.</param>
@@ -44,15 +57,17 @@ internal enum PushNetwork
 /// <param name="Id">The installation's own UUID.</param>
 /// <param name="RegisteredAt">UTC, the first registration.</param>
 /// <param name="LastSeenAt">UTC, the last registration.</param>
+/// <param name="User">Whose it is (<c>sub</c> of the access token with which it was registered); null before a login.</param>
 internal sealed record Device(
     Guid Id,
     string AppId,
     string AppVersion,
-    Platform Platform,
+    AppPlatform Platform,
     string OsVersion,
     string Model,
     string Locale,
     string TimeZone,
     IReadOnlyList<PushAddress> PushAddresses,
     DateTimeOffset RegisteredAt,
-    DateTimeOffset LastSeenAt);
+    DateTimeOffset LastSeenAt,
+    string? User);

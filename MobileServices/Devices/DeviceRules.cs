@@ -1,4 +1,6 @@
 using System.Text.RegularExpressions;
+using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
 
 namespace MobileServices.Devices;
 
@@ -13,7 +15,11 @@ internal static partial class DeviceRules
     {
         var errors = new Dictionary<string, string[]>();
         Text("appId", device.AppId, 200, AppIds(), "a reverse domain name such as com.example.shop");
-        Text("appVersion", device.AppVersion, 100, Versions(), "a semantic version such as 1.4.0");
+        Text("appVersion", device.AppVersion, 100, null, "");
+        if (!errors.ContainsKey("appVersion") && !AppDecisions.IsVersion(device.AppVersion))
+        {
+            errors["appVersion"] = ["Must be a semantic version such as 1.4.0."];
+        }
         Text("osVersion", device.OsVersion, 50, null, "");
         Text("model", device.Model, 100, null, "");
         Text("locale", device.Locale, 35, Locales(), "a BCP 47 language tag such as de-AT");
@@ -24,7 +30,7 @@ internal static partial class DeviceRules
         }
         if (device.Platform is null)
         {
-            errors["platform"] = [$"Is missing. Send one of {Names<Platform>()}."];
+            errors["platform"] = [$"Is missing. Send one of {Names<AppPlatform>()}."];
         }
         if (device.PushAddresses is null)
         {
@@ -72,14 +78,17 @@ internal static partial class DeviceRules
         }
     }
 
-    private static string Names<T>() where T : struct, Enum =>
+    /// <returns>Whether the text can name an app.</returns>
+    public static bool IsAppId(string? text) => text is { Length: <= 200 } && AppIds().IsMatch(text);
+
+    /// <returns>Whether the text is a BCP 47 language tag.</returns>
+    public static bool IsLocale(string? text) => text is { Length: <= 35 } && Locales().IsMatch(text);
+
+    public static string Names<T>() where T : struct, Enum =>
         string.Join(", ", Enum.GetNames<T>().Select(name => char.ToLowerInvariant(name[0]) + name[1..]));
 
     [GeneratedRegex(@"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+\z", RegexOptions.NonBacktracking)]
     private static partial Regex AppIds();
-
-    [GeneratedRegex(@"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?\z", RegexOptions.NonBacktracking)]
-    private static partial Regex Versions();
 
     [GeneratedRegex(@"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\z", RegexOptions.NonBacktracking)]
     private static partial Regex Locales();

@@ -1,4 +1,5 @@
 using Dapper;
+using MobileIntegration.Contracts;
 using Npgsql;
 
 namespace MobileServices.Devices;
@@ -6,15 +7,64 @@ namespace MobileServices.Devices;
 /// <summary>The tables of the schema <c>devices</c>.</summary>
 internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
 {
-    /// <returns>The device as it stands now, and whether it is new.</returns>
-    public async Task<(Device Device, bool Created)> PutAsync(Guid id, Registration registration, CancellationToken ct)
+    /// <summary>Registers an installation for a user, whoever had it before: the app on it is now that user's.</summary>
+    /// <param name="user">Null keeps the user that it has.</param>
+    /// <returns>The device as it stands now, and whether it is new; null when it is blocked.</returns>
+    public async Task<(Device Device, bool Created)?> PutAsync(Guid id, Registration registration, string? user, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         var addresses = registration.PushAddresses!;
+        var created = await UpsertAsync(transaction, id, registration, user, ct);
+        if (await IsBlockedAsync(transaction, id, ct))
+        {
+            return null;
+        }
+        await connection.ExecuteAsync(new CommandDefinition(
+            AddressesSql,
+            new
+            {
+                id,
+                networks = addresses.Select(address => address.Network.ToString()).ToArray(),
+                addresses = addresses.Select(address => address.Address).ToArray(),
+            },
+            transaction, cancellationToken: ct));
+        var device = await ReadAsync(connection, id, transaction, ct);
+        await transaction.CommitAsync(ct);
+        return (device!, created);
+    }
+
+    /// <summary>Notes what an app told at its start. Push addresses stay, and so does the user unless there is another.</summary>
+    public async Task LaunchAsync(Guid id, Registration registration, string? user, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await UpsertAsync(transaction, id, registration, user, ct);
+        await transaction.CommitAsync(ct);
+    }
+
+    /// <returns>Null when there is none, or it is another user's.</returns>
+    public async Task<Device?> GetAsync(Guid id, string? user, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        return await ReadAsync(connection, id, null, ct) is { } device && (device.User is null || device.User == user) ? device : null;
+    }
+
+    /// <summary>Removes the device unless it is another user's.</summary>
+    public async Task DeleteAsync(Guid id, string? user, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition(
+            "delete from devices.device where id = @id and (user_id is null or user_id = @user)", new { id, user }, cancellationToken: ct));
+    }
+
+    /// <summary>The row is locked from here on, so of two registrations at once the second sees what the first wrote.</summary>
+    private async Task<bool> UpsertAsync(NpgsqlTransaction transaction, Guid id, Registration registration, string? user, CancellationToken ct)
+    {
         var parameters = new
         {
             id,
+            user,
             registration.AppId,
             registration.AppVersion,
             platform = registration.Platform.ToString(),
@@ -23,29 +73,16 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
             registration.Locale,
             registration.TimeZone,
             now = time.GetUtcNow(),
-            networks = addresses.Select(address => address.Network.ToString()).ToArray(),
-            addresses = addresses.Select(address => address.Address).ToArray(),
         };
-        // The row is locked from here on, so of two registrations at once the second sees what the first wrote.
+        var connection = transaction.Connection!;
         var created = await connection.ExecuteScalarAsync<bool>(new CommandDefinition(UpsertSql, parameters, transaction, cancellationToken: ct));
-        await connection.ExecuteAsync(new CommandDefinition(AddressesSql, parameters, transaction, cancellationToken: ct));
-        var device = await ReadAsync(connection, id, transaction, ct);
-        await transaction.CommitAsync(ct);
-        return (device!, created);
+        await connection.ExecuteAsync(new CommandDefinition(SeenSql, parameters, transaction, cancellationToken: ct));
+        return created;
     }
 
-    public async Task<Device?> GetAsync(Guid id, CancellationToken ct)
-    {
-        await using var connection = await database.OpenConnectionAsync(ct);
-        return await ReadAsync(connection, id, null, ct);
-    }
-
-    /// <returns>False when there was none.</returns>
-    public async Task<bool> DeleteAsync(Guid id, CancellationToken ct)
-    {
-        await using var connection = await database.OpenConnectionAsync(ct);
-        return await connection.ExecuteAsync(new CommandDefinition("delete from devices.device where id = @id", new { id }, cancellationToken: ct)) is 1;
-    }
+    private static Task<bool> IsBlockedAsync(NpgsqlTransaction transaction, Guid id, CancellationToken ct) =>
+        transaction.Connection!.ExecuteScalarAsync<bool>(new CommandDefinition(
+            "select exists (select from devices.device_block where device_id = @id)", new { id }, transaction, cancellationToken: ct));
 
     private static async Task<Device?> ReadAsync(NpgsqlConnection connection, Guid id, NpgsqlTransaction? transaction, CancellationToken ct) =>
         await connection.QuerySingleOrDefaultAsync<DeviceRow>(new CommandDefinition(ReadSql, new { id }, transaction, cancellationToken: ct)) is { } row
@@ -55,8 +92,8 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
     private const string UpsertSql =
         """
         insert into devices.device as d
-            (id, app_id, app_version, platform, os_version, model, locale, time_zone, registered_at, last_seen_at)
-        values (@id, @AppId, @AppVersion, @platform, @OsVersion, @Model, @Locale, @TimeZone, @now, @now)
+            (id, app_id, app_version, platform, os_version, model, locale, time_zone, registered_at, last_seen_at, user_id)
+        values (@id, @AppId, @AppVersion, @platform, @OsVersion, @Model, @Locale, @TimeZone, @now, @now, @user)
         on conflict (id) do update set
             app_id = excluded.app_id,
             app_version = excluded.app_version,
@@ -65,8 +102,24 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
             model = excluded.model,
             locale = excluded.locale,
             time_zone = excluded.time_zone,
-            last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at)
+            last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at),
+            user_id = coalesce(excluded.user_id, d.user_id)
         returning xmax = 0
+        """;
+
+    /// <summary>Every device of a version would wait for the one row of it, were it written more than once a minute.</summary>
+    private const string SeenSql =
+        """
+        insert into devices.app (id, name, registered_at)
+        select @AppId, @AppId, @now where not exists (select from devices.app where id = @AppId)
+        on conflict do nothing;
+
+        insert into devices.app_version as v (app_id, platform, version, first_seen_at, last_seen_at)
+        select @AppId, @platform, @AppVersion, @now, @now
+        where not exists (
+            select from devices.app_version
+            where app_id = @AppId and platform = @platform and version = @AppVersion and last_seen_at > @now - interval '1 minute')
+        on conflict (app_id, platform, version) do update set last_seen_at = greatest(v.last_seen_at, excluded.last_seen_at)
         """;
 
     private const string AddressesSql =
@@ -80,7 +133,7 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
     private const string ReadSql =
         """
         select d.id, d.app_id as AppId, d.app_version as AppVersion, d.platform, d.os_version as OsVersion, d.model, d.locale,
-               d.time_zone as TimeZone, d.registered_at as RegisteredAt, d.last_seen_at as LastSeenAt,
+               d.time_zone as TimeZone, d.registered_at as RegisteredAt, d.last_seen_at as LastSeenAt, d.user_id as UserId,
                coalesce(array_agg(p.network order by p.position) filter (where p.position is not null), '{}') as networks,
                coalesce(array_agg(p.address order by p.position) filter (where p.position is not null), '{}') as addresses
         from devices.device d
@@ -111,13 +164,15 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
 
         public required DateTime LastSeenAt { get; init; }
 
+        public string? UserId { get; init; }
+
         public required string[] Networks { get; init; }
 
         public required string[] Addresses { get; init; }
 
         public Device ToDevice() => new(
-            Id, AppId, AppVersion, Enum.Parse<Platform>(Platform), OsVersion, Model, Locale, TimeZone,
+            Id, AppId, AppVersion, Enum.Parse<AppPlatform>(Platform), OsVersion, Model, Locale, TimeZone,
             [.. Networks.Zip(Addresses, (network, address) => new PushAddress(Enum.Parse<PushNetwork>(network), address))],
-            RegisteredAt, LastSeenAt);
+            RegisteredAt, LastSeenAt, UserId);
     }
 }

@@ -1,4 +1,6 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using MobileIntegration.ServiceDefaults;
+using MobileServices.Devices.Admin;
 
 namespace MobileServices.Devices;
 
@@ -6,9 +8,20 @@ public static class DevicesSetup
 {
     public static void AddDevices(this IHostApplicationBuilder builder)
     {
+        ArgumentNullException.ThrowIfNull(builder);
         builder.AddNpgsqlDataSource("mobiledb");
         builder.AddMigrations<DeviceStore>("mobiledb", "devices");
-        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddOptions<DevicesOptions>().BindConfiguration("Devices").ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        if (builder.Configuration.GetConnectionString("redis") is { Length: > 0 })
+        {
+            // Redis only brings the news sooner; without it everything here goes on.
+            builder.AddRedisClient("redis", settings => settings.DisableHealthChecks = true);
+        }
         builder.Services.AddSingleton<DeviceStore>();
+        builder.Services.AddSingleton<DecisionKeys>();
+        builder.Services.AddSingleton<RuleSets>();
+        builder.Services.AddSingleton<ChangeStore>();
+        builder.Services.AddSingleton<RegistryStore>();
     }
 }

@@ -1,0 +1,186 @@
+using System.Text;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
+using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
+using StackExchange.Redis;
+using Yarp.ReverseProxy.Model;
+
+namespace Gateway;
+
+/// <summary>Stops the versions of apps and the devices that the rules block, at every route and before anything else is done for them.</summary>
+internal sealed class AppGate(
+    RequestDelegate next, AppGateRules rules, AppGateCalls calls, IOptions<AppGateOptions> options, TimeProvider time, IProblemDetailsService problems)
+{
+    /// <summary>What a warned app is told, as a structured field (RFC 9651): <c>warn;rule="r";minimum="1.5.0";store="https://...";message=%"..."</c>.</summary>
+    public const string DecisionHeader = "X-App-Decision";
+
+    /// <summary>A browser opens these, which knows of no app, and an app asks the last two what becomes of it.</summary>
+    private static readonly PathString[] NeverGated =
+        ["/identity/.well-known", "/identity/connect/authorize", "/identity/device", "/identity/logout", "/devices/init", "/devices/keys"];
+
+    public async Task InvokeAsync(HttpContext context)
+    {
+        // What is no route of a service has nothing to be kept from.
+        if (context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>() is null
+            || Array.Exists(NeverGated, path => context.Request.Path.StartsWithSegments(path)))
+        {
+            await next(context);
+            return;
+        }
+        if (AppHeaders.Read(context.Request, out var call) is { } wrong)
+        {
+            await RefuseAsync(context, StatusCodes.Status400BadRequest, wrong);
+            return;
+        }
+        if (rules.Current is null)
+        {
+            await rules.AskedAsync(context.RequestAborted);
+            if (rules.Current is null && options.Value.BeforeRules is GateDefault.Refuse)
+            {
+                context.Response.Headers.RetryAfter = "5";
+                await RefuseAsync(context, StatusCodes.Status503ServiceUnavailable, "The rules about versions of apps are not here yet. Try again later.");
+                return;
+            }
+        }
+        if (call is null)
+        {
+            await WithoutHeadersAsync(context);
+            return;
+        }
+        await JudgeAsync(context, call);
+    }
+
+    private async Task JudgeAsync(HttpContext context, AppCall call)
+    {
+        using var open = calls.Add(call, context.RequestAborted);
+        // After it stands among the open ones: rules that come now find it there.
+        var decision = rules.Current?.Decide(call, time.GetUtcNow()) ?? AppDecision.Allow;
+        if (decision.Action is AppAction.Block)
+        {
+            await BlockAsync(context, call, decision);
+            return;
+        }
+        if (decision.Action is AppAction.Warn)
+        {
+            context.Response.Headers[DecisionHeader] = Notice(decision);
+        }
+        context.RequestAborted = open.Ended;
+        await next(context);
+        if (open.Decision is not { } ended)
+        {
+            return;
+        }
+        if (context.Response.HasStarted)
+        {
+            context.Abort();
+            return;
+        }
+        context.Response.Clear();
+        context.RequestAborted = CancellationToken.None;
+        await BlockAsync(context, call, ended);
+    }
+
+    private async Task WithoutHeadersAsync(HttpContext context)
+    {
+        if (options.Value.WithoutHeaders is GateDefault.Refuse
+            && !context.Request.Path.StartsWithSegments("/identity") && !await CallsForItselfAsync(context))
+        {
+            await RefuseAsync(context, StatusCodes.Status400BadRequest,
+                $"The call does not say which app it comes from. Send {AppHeaders.Id}, {AppHeaders.Version}, {AppHeaders.Platform}, {AppHeaders.System} and {AppHeaders.Device}.");
+            return;
+        }
+        await next(context);
+    }
+
+    private static async Task<bool> CallsForItselfAsync(HttpContext context) =>
+        context.RequestServices.HasTokenAuthentication()
+        && (await context.AuthenticateAsync()).Principal is { } caller
+        && caller.FindFirst("client_id")?.Value is { } client && caller.FindFirst("sub")?.Value == client;
+
+    /// <summary>426 where a newer version mends it (RFC 9110, section 15.5.22), else 403.</summary>
+    private Task BlockAsync(HttpContext context, AppCall call, AppDecision decision)
+    {
+        var status = decision.MinimumVersion is null ? StatusCodes.Status403Forbidden : StatusCodes.Status426UpgradeRequired;
+        if (decision.MinimumVersion is { } minimum && HttpProtocol.IsHttp11(context.Request.Protocol))
+        {
+            context.Response.Headers.Upgrade = $"{call.AppId}/{minimum}";
+            context.Response.Headers.Connection = "upgrade";
+        }
+        var detail = decision.Message ?? (
+            decision.DeviceBlocked ? "This device is blocked. Ask whoever runs this service."
+            : decision.MinimumVersion is null ? $"Version {call.Version} of this app is blocked."
+            : $"Version {call.Version} of this app is blocked. Update it to {decision.MinimumVersion} or newer.");
+        return RefuseAsync(context, status, detail, new()
+        {
+            ["decision"] = "block",
+            ["rule"] = decision.Rule,
+            ["deviceBlocked"] = decision.DeviceBlocked ? true : null,
+            ["minimumVersion"] = decision.MinimumVersion,
+            ["store"] = decision.Store,
+        });
+    }
+
+    private async Task RefuseAsync(HttpContext context, int status, string detail, Dictionary<string, object?>? more = null)
+    {
+        context.Response.StatusCode = status;
+        context.Response.Headers.CacheControl = "no-store";
+        var problem = new ProblemDetails { Status = status, Detail = detail };
+        foreach (var (name, value) in more ?? [])
+        {
+            if (value is not null)
+            {
+                problem.Extensions[name] = value;
+            }
+        }
+        await problems.WriteAsync(new() { HttpContext = context, ProblemDetails = problem });
+    }
+
+    private static string Notice(AppDecision decision)
+    {
+        var notice = new StringBuilder("warn;rule=\"").Append(decision.Rule).Append('"');
+        if (decision.MinimumVersion is { } minimum)
+        {
+            notice.Append(";minimum=\"").Append(minimum).Append('"');
+        }
+        if (decision.Store is { } store)
+        {
+            notice.Append(";store=\"").Append(store).Append('"');
+        }
+        if (decision.Message is { } message)
+        {
+            notice.Append(";message=%\"");
+            foreach (var octet in Encoding.UTF8.GetBytes(message))
+            {
+                // RFC 9651, section 3.3.8: a display string escapes what is not printable ASCII, the percent sign and the quote.
+                _ = octet is < 0x20 or > 0x7e or (byte)'%' or (byte)'"' ? notice.Append('%').Append(Convert.ToHexStringLower([octet])) : notice.Append((char)octet);
+            }
+            notice.Append('"');
+        }
+        return notice.ToString();
+    }
+}
+
+internal static class AppGateExtensions
+{
+    public static void AddAppGate(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<AppGateOptions>().BindConfiguration("AppGate").ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<AppGateCalls>();
+        builder.Services.AddHttpClient<DevicesClient>(http => http.BaseAddress = new("http://devices"));
+        builder.Services.AddSingleton<AppGateRules>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<AppGateRules>());
+        var isNew = !builder.Services.Any(service => service.ServiceType == typeof(IConnectionMultiplexer));
+        if (isNew && builder.Configuration.GetConnectionString("redis") is { Length: > 0 })
+        {
+            // Redis only brings the news sooner; without it the gateway goes on.
+            builder.AddRedisClient("redis", settings => settings.DisableHealthChecks = true);
+        }
+    }
+
+    /// <summary>Ahead of the check of tokens: a version that is blocked need not log in to learn of it.</summary>
+    public static void UseAppGate(this WebApplication app) => app.UseMiddleware<AppGate>();
+}
