@@ -1,11 +1,11 @@
 using System.Text;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;
 using StackExchange.Redis;
+using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Model;
 
 namespace Gateway;
@@ -68,19 +68,32 @@ internal sealed class AppGate(
             context.Response.Headers[DecisionHeader] = Notice(decision);
         }
         context.RequestAborted = open.Ended;
+        context.Features.Set(new GatedCall(this, open));
         await next(context);
-        if (open.Decision is not { } ended)
-        {
-            return;
-        }
+    }
+
+    /// <summary>Answers a call that was ended as if it came only now, if nothing was answered yet.</summary>
+    private Task EndAsync(HttpContext context, AppCall call, AppDecision decision)
+    {
         if (context.Response.HasStarted)
         {
             context.Abort();
-            return;
+            return Task.CompletedTask;
         }
         context.Response.Clear();
         context.RequestAborted = CancellationToken.None;
-        await BlockAsync(context, call, ended);
+        return BlockAsync(context, call, decision);
+    }
+
+    /// <summary>The proxy's part of the gate: it stands where the proxy's answer has not become a problem of its own yet.</summary>
+    public static async Task ProxyAsync(HttpContext context, RequestDelegate proxy)
+    {
+        await proxy(context);
+        // An answer that was through already stays one.
+        if (context.Features.Get<IForwarderErrorFeature>() is not null && context.Features.Get<GatedCall>() is { Open.Decision: { } decision } gated)
+        {
+            await gated.Gate.EndAsync(context, gated.Open.Call, decision);
+        }
     }
 
     private async Task WithoutHeadersAsync(HttpContext context)
@@ -161,6 +174,8 @@ internal sealed class AppGate(
         }
         return notice.ToString();
     }
+
+    private sealed record GatedCall(AppGate Gate, AppGateCalls.OpenCall Open);
 }
 
 internal static class AppGateExtensions
@@ -181,6 +196,9 @@ internal static class AppGateExtensions
         }
     }
 
-    /// <summary>Ahead of the check of tokens: a version that is blocked need not log in to learn of it.</summary>
+    /// <summary>Ahead of the check of tokens, so before the default endpoints: a version that is blocked need not log in to learn of it.</summary>
     public static void UseAppGate(this WebApplication app) => app.UseMiddleware<AppGate>();
+
+    /// <summary>After the default endpoints: ends the calls that are open when their version is blocked.</summary>
+    public static void UseAppGateEnds(this WebApplication app) => app.Use(AppGate.ProxyAsync);
 }

@@ -11,6 +11,7 @@ return await ServiceProcess.RunAsync(() =>
     var app = builder.Build();
     app.UseAppGate();
     app.MapDefaultEndpoints();
+    app.UseAppGateEnds();
     app.MapReverseProxy();
     return app;
 });

@@ -190,7 +190,7 @@ public sealed class DeviceAdminTests : IAsyncLifetime
                 """
                 insert into devices.device (id, app_id, app_version, platform, os_version, model, locale, time_zone, registered_at, last_seen_at)
                 select gen_random_uuid(), case when n % 10 = 0 then 'com.example.other' else 'com.example.shop' end, '1.' || n % 6 || '.' || n % 7,
-                       case when n % 2 = 0 then 'Android' else 'Ios' end, (14 + n % 5)::text, 'm', 'de', 'UTC', now(), now()
+                       case when n % 4 < 2 then 'Android' else 'Ios' end, (14 + n % 5)::text, 'm', 'de', 'UTC', now(), now()
                 from generate_series(1, 3000) n
                 """);
         }
