@@ -1,7 +1,6 @@
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http.HttpResults;
 using MobileIntegration.Contracts;
-using MobileIntegration.ServiceDefaults;
 
 namespace MobileServices.Devices.Admin;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http.HttpResults;
-using MobileIntegration.Contracts;
 
 namespace MobileServices.Devices.Admin;
 
