@@ -7,7 +7,7 @@ return await ServiceProcess.RunAsync(() =>
     var builder = WebApplication.CreateBuilder(args);
     builder.AddServiceDefaults();
     builder.AddSlices(
-        new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices),
+        new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices, Scopes.Devices),
         new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true));
 
     var app = builder.Build();

@@ -1,8 +1,10 @@
 using Dapper;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
+using MobileIntegration.ServiceDefaults;
 using OpenIddict.Abstractions;
 using static OpenIddict.Abstractions.OpenIddictConstants;
+using Scopes = MobileIntegration.ServiceDefaults.Scopes;
 
 namespace MobileServices.Identity.Clients;
 
@@ -11,6 +13,9 @@ internal sealed class ClientRegistration(IServiceProvider services, IOptions<Ide
 {
     /// <summary>The client of the development environment: an app at any loopback port, or one with the example's private scheme.</summary>
     public const string DevelopmentClient = "development-app";
+
+    /// <summary>The client of the development environment for what has no user: scripts, tests, the back office.</summary>
+    public const string DevelopmentBackOffice = "development-back-office";
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -21,6 +26,11 @@ internal sealed class ClientRegistration(IServiceProvider services, IOptions<Ide
         if (environment.IsDevelopment())
         {
             clients.TryAdd(DevelopmentClient, Development());
+            clients.TryAdd(DevelopmentBackOffice, new()
+            {
+                Secret = "development-only-not-a-secret",
+                Scopes = { Scopes.Home, Scopes.Devices, Scopes.Customers },
+            });
         }
 
         await using var transaction = await database.Database.BeginTransactionAsync(cancellationToken);
@@ -45,7 +55,7 @@ internal sealed class ClientRegistration(IServiceProvider services, IOptions<Ide
     {
         Name = "Development app",
         RedirectUris = { "http://127.0.0.1/callback", "http://[::1]/callback", "com.example.shop:/callback" },
-        Scopes = { "profile", "email", "home", "devices" },
+        Scopes = { "profile", "email", Scopes.Home, Scopes.Devices },
         Device = true,
     };
 
