@@ -1,5 +1,6 @@
 using System.Net;
 using Gateway;
+using Microsoft.AspNetCore.Http;
 
 namespace MobileIntegration.Tests.Gateway;
 

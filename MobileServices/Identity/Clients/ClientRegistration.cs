@@ -23,7 +23,7 @@ internal sealed class ClientRegistration(
     /// <summary>The client of the development environment for what has no user: scripts, tests, the back office.</summary>
     public const string DevelopmentBackOffice = "development-back-office";
 
-    private static readonly Account Nobody = new(Guid.Empty, "", "", null, Guid.Empty);
+    private static readonly Account Nobody = new(Guid.Empty, "", "", null, null, Guid.Empty);
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
