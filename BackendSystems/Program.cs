@@ -11,11 +11,12 @@ return await ServiceProcess.RunAsync(() =>
     DefaultTypeMap.MatchNamesWithUnderscores = true;
     var builder = WebApplication.CreateBuilder(args);
     builder.AddServiceDefaults();
+    // The organisation's own systems know nothing of the tokens of apps.
     builder.AddSlices(
-        new Slice("crm", CrmSetup.AddCrm, CrmEndpoints.MapCrm),
-        new Slice("erp", ErpSetup.AddErp, ErpEndpoints.MapErp),
-        new Slice("pim", PimSetup.AddPim, PimEndpoints.MapPim),
-        new Slice("wms", WmsSetup.AddWms, WmsEndpoints.MapWms));
+        new Slice("crm", CrmSetup.AddCrm, CrmEndpoints.MapCrm, Public: true),
+        new Slice("erp", ErpSetup.AddErp, ErpEndpoints.MapErp, Public: true),
+        new Slice("pim", PimSetup.AddPim, PimEndpoints.MapPim, Public: true),
+        new Slice("wms", WmsSetup.AddWms, WmsEndpoints.MapWms, Public: true));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

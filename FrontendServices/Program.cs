@@ -6,7 +6,7 @@ return await ServiceProcess.RunAsync(() =>
     var builder = WebApplication.CreateBuilder(args);
     builder.AddServiceDefaults();
     builder.AddSlices(
-        new Slice("home", HomeSetup.AddHome, HomeEndpoints.MapHome));
+        new Slice("home", HomeSetup.AddHome, HomeEndpoints.MapHome, Scopes.Home));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

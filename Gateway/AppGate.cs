@@ -109,8 +109,7 @@ internal sealed class AppGate(
     }
 
     private static async Task<bool> CallsForItselfAsync(HttpContext context) =>
-        context.RequestServices.HasTokenAuthentication()
-        && (await context.AuthenticateAsync()).Principal is { } caller
+        (await context.AuthenticateAsync()).Principal is { } caller
         && caller.FindFirst("client_id")?.Value is { } client && caller.FindFirst("sub")?.Value == client;
 
     /// <summary>426 where a newer version mends it (RFC 9110, section 15.5.22), else 403.</summary>

@@ -13,10 +13,12 @@ var services = new List<IResourceBuilder<ProjectResource>>();
 // Tokens come from the system's own identity provider, or from the organisation's.
 var authority = builder.Configuration["Authentication:Authority"] is { Length: > 0 } external ? external : null;
 
+string[] backOffice = ["crm", "erp", "pim", "wms"];
+
 // The organisation's own systems. The warehouse is reached through its database and a folder of files, as such systems are.
-Group<Projects.BackendSystems>("backends", ["crm", "erp", "pim", "wms"], [postgres.AddDatabase("backenddb"), wmsdb], backend => backend
+Group<Projects.BackendSystems>("backends", backOffice, [postgres.AddDatabase("backenddb"), wmsdb], backend => backend
     .WithEnvironment("Wms__DropFolder", builder.Configuration["DropFolder"])
-    .WithFaultCommands(split ? [backend.Resource.Name] : ["crm", "erp", "pim", "wms"]));
+    .WithFaultCommands(split ? [backend.Resource.Name] : backOffice));
 
 Group<Projects.IntegrationServices>("integration", ["customers", "products", "orders", "inventory"], [wmsdb]);
 Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "identity"] : ["devices"], [postgres.AddDatabase("mobiledb")],
@@ -42,10 +44,29 @@ foreach (var service in services)
     }
 }
 
-foreach (var mobile in services.Where(service => service.Resource.Name is "mobile" or "identity"))
+// Whose tokens they take. The back office knows of none.
+foreach (var service in services.Where(service => service.Resource.Name is not "backends" && !backOffice.Contains(service.Resource.Name)))
 {
-    // What tokens name as their issuer is where apps find it: behind the gateway.
-    mobile.WithEnvironment("Identity__Issuer", $"{gateway.GetEndpoint("http")}/identity").WithEnvironment("Authentication__Authority", authority);
+    if (authority is null)
+    {
+        // What tokens name as their issuer is where apps find it: behind the gateway. Services need not go out and in again.
+        service
+            .WithEnvironment("Authentication__Authority", $"{gateway.GetEndpoint("http")}/identity")
+            .WithEnvironment("Authentication__InternalAddress", "http://identity/identity");
+        continue;
+    }
+    foreach (var setting in builder.Configuration.GetSection("Authentication").GetChildren().SelectMany(one => one.GetChildren().Prepend(one)))
+    {
+        if (setting.Value is { Length: > 0 } value)
+        {
+            service.WithEnvironment(setting.Path.Replace(":", "__"), value);
+        }
+    }
+}
+
+foreach (var mobile in services.Where(service => authority is null && service.Resource.Name is "mobile" or "identity"))
+{
+    mobile.WithEnvironment("Identity__Issuer", $"{gateway.GetEndpoint("http")}/identity");
 }
 
 builder.Build().Run();

@@ -15,20 +15,29 @@ namespace MobileIntegration.ServiceDefaults;
 /// <summary>Access tokens (RFC 9068, RFC 6750): who may call.</summary>
 public static class AuthenticationExtensions
 {
+    private const string AuthorityClient = "authority";
+    private static readonly TimeSpan AuthorityPatience = TimeSpan.FromSeconds(5);
+
     /// <summary>
     /// From here on every endpoint of a slice needs an access token of <see cref="AuthenticationSettings.Authority"/>. Its keys are fetched at the
-    /// start and kept: while the authority is away, valid tokens pass.
+    /// start and kept: while the authority is away, valid tokens pass. <c>AddSlices</c> calls it for slices that are not public.
     /// </summary>
     public static void AddTokenAuthentication(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
         var services = builder.Services;
+        if (services.Any(service => service.ServiceType == typeof(AuthorityKeys)))
+        {
+            return;
+        }
         services.AddOptions<AuthenticationSettings>().BindConfiguration("Authentication").ValidateDataAnnotations().ValidateOnStart();
         services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer();
-        services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<IOptions<AuthenticationSettings>>(Configure);
+        services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
+            .Configure<IOptions<AuthenticationSettings>, IHttpMessageHandlerFactory>(Configure);
         services.AddAuthorization();
         services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalHandler>();
+        services.AddHttpClient(AuthorityClient);
         services.AddHttpContextAccessor();
         services.AddTransient<TokenPassing>();
         services.AddSingleton<AuthorityKeys>();
@@ -68,15 +77,12 @@ public static class AuthenticationExtensions
         }
     }
 
-    /// <summary>Whether <see cref="AddTokenAuthentication"/> was called.</summary>
-    public static bool HasTokenAuthentication(this IServiceProvider services) => services.GetService<AuthorityKeys>() is not null;
-
-    private static void Configure(JwtBearerOptions options, IOptions<AuthenticationSettings> settings)
+    private static void Configure(JwtBearerOptions options, IOptions<AuthenticationSettings> settings, IHttpMessageHandlerFactory handlers)
     {
         options.Authority = settings.Value.Authority;
         options.Audience = settings.Value.Audience;
         options.RequireHttpsMetadata = !new Uri(settings.Value.Authority!).IsLoopback;
-        options.BackchannelTimeout = TimeSpan.FromSeconds(5);
+        options.Backchannel = new(new AuthorityRoute(settings.Value) { InnerHandler = handlers.CreateHandler(AuthorityClient) }) { Timeout = AuthorityPatience };
         options.RefreshInterval = TimeSpan.FromSeconds(30);
         options.AutomaticRefreshInterval = TimeSpan.FromHours(1);
         options.MapInboundClaims = false;
@@ -150,34 +156,12 @@ public static class AuthenticationExtensions
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
-            if (accessor.HttpContext?.Request.Headers.Authorization.ToString() is { Length: > 0 } token)
+            // Not a second time at a retry, which sends the same request.
+            if (request.Headers.Authorization is null && accessor.HttpContext?.Request.Headers.Authorization.ToString() is { Length: > 0 } token)
             {
                 request.Headers.TryAddWithoutValidation("Authorization", token);
             }
             return base.SendAsync(request, cancellationToken);
-        }
-    }
-
-    /// <summary>Fetches the authority's keys ahead of the first request, again and again until they are here once.</summary>
-    private sealed class AuthorityKeys(IOptionsMonitor<JwtBearerOptions> options) : BackgroundService
-    {
-        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-        {
-            using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1));
-            do
-            {
-                try
-                {
-                    var bearer = options.Get(JwtBearerDefaults.AuthenticationScheme);
-                    await bearer.ConfigurationManager!.GetConfigurationAsync(stoppingToken);
-                    return;
-                }
-                catch (Exception) when (!stoppingToken.IsCancellationRequested)
-                {
-                    // The first request will say so; there is nothing to do but ask again.
-                }
-            }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
         }
     }
 }

@@ -11,6 +11,12 @@ public sealed class AuthenticationSettings : IValidatableObject
     /// </summary>
     public string? Authority { get; set; }
 
+    /// <summary>
+    /// Where services reach the authority when that is the system's own identity service, such as <c>http://identity/identity</c>, found by service
+    /// discovery; discovery document and keys come from there, and the gateway has its routes. Null for an authority outside.
+    /// </summary>
+    public string? InternalAddress { get; set; }
+
     /// <summary>What a token must name in <c>aud</c>; <c>mobile-integration</c> unless set.</summary>
     [Required(AllowEmptyStrings = false, ErrorMessage = "Authentication:Audience must not be empty.")]
     public string Audience { get; set; } = "mobile-integration";
@@ -38,6 +44,10 @@ public sealed class AuthenticationSettings : IValidatableObject
             yield return new(
                 $"Authentication:Authority is '{Authority}'. Set it to the address of the OpenID Connect provider whose tokens are taken "
                 + "(https, or http on this machine), or start the service from the AppHost.");
+        }
+        if (InternalAddress is { Length: > 0 } && !(Uri.TryCreate(InternalAddress, UriKind.Absolute, out var inside) && inside.Scheme is "http" or "https"))
+        {
+            yield return new($"Authentication:InternalAddress is '{InternalAddress}'. Set it to an address such as http://identity/identity, or leave it out.");
         }
         foreach (var algorithm in Algorithms ?? [])
         {

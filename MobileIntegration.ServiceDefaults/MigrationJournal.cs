@@ -45,7 +45,7 @@ internal sealed class MigrationJournal(Func<IConnectionManager> connections, IRe
         command.ExecuteNonQuery();
     }
 
-    private static string Checksum(SqlScript script) =>
+    public static string Checksum(SqlScript script) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(script.Contents.ReplaceLineEndings("\n"))));
 
     private static void AddParameter(IDbCommand command, string name, string value)

@@ -46,14 +46,19 @@ public static class MigrationExtensions
             // One physical connection, so that the lock lasts as long as the upgrade and not longer.
             var settings = new NpgsqlConnectionStringBuilder(text) { Pooling = false, CommandTimeout = 300 };
             await using var connection = await OpenAsync(migration.ConnectionName, settings, patience, ct);
+            var scripts = Scripts(migration);
+            if (await HaveRunAsync(connection, migration.Schema, scripts, ct))
+            {
+                continue;
+            }
             await RunAsync(connection, "select pg_advisory_lock(hashtextextended($1, 0))", $"migrations:{migration.Schema}", ct);
             await RunAsync(connection, $"create schema if not exists \"{migration.Schema}\"", null, ct);
             settings.SearchPath = migration.Schema;
-            Upgrade(migration, settings.ConnectionString, logger);
+            Upgrade(migration, scripts, settings.ConnectionString, logger);
         }
     }
 
-    private static void Upgrade(Migration migration, string connectionString, ILogger logger)
+    private static List<SqlScript> Scripts(Migration migration)
     {
         var scripts = migration.Assembly.GetManifestResourceNames()
             .Where(name => name.StartsWith(migration.Prefix, StringComparison.Ordinal))
@@ -63,6 +68,29 @@ public static class MigrationExtensions
         {
             throw new StartException($"The schema '{migration.Schema}' has no scripts: embed {migration.Prefix}NNN_name.sql in {migration.Assembly.GetName().Name}.");
         }
+        return scripts;
+    }
+
+    /// <summary>Most starts have nothing to do, and are told so by one look.</summary>
+    private static async Task<bool> HaveRunAsync(NpgsqlConnection connection, string schema, List<SqlScript> scripts, CancellationToken ct)
+    {
+        await using var look = new NpgsqlCommand("select to_regclass($1) is not null", connection) { Parameters = { new() { Value = $"\"{schema}\".migrations" } } };
+        if (await look.ExecuteScalarAsync(ct) is not true)
+        {
+            return false;
+        }
+        await using var read = new NpgsqlCommand($"select name, checksum from \"{schema}\".migrations", connection);
+        await using var reader = await read.ExecuteReaderAsync(ct);
+        var run = new HashSet<(string, string)>();
+        while (await reader.ReadAsync(ct))
+        {
+            run.Add((reader.GetString(0), reader.GetString(1)));
+        }
+        return scripts.TrueForAll(script => run.Contains((script.Name, MigrationJournal.Checksum(script))));
+    }
+
+    private static void Upgrade(Migration migration, List<SqlScript> scripts, string connectionString, ILogger logger)
+    {
         var result = DeployChanges.To.PostgresqlDatabase(connectionString)
             .WithScripts(scripts)
             .JournalTo((connections, _) => new MigrationJournal(connections, scripts))

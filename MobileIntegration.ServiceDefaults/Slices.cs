@@ -8,7 +8,7 @@ namespace MobileIntegration.ServiceDefaults;
 /// <summary>One microservice of a group: what it registers and what it maps.</summary>
 /// <param name="Name">Its name in the setting <c>Run</c> and in service discovery.</param>
 /// <param name="Scope">What an access token must allow to call any of its endpoints; null for any valid token.</param>
-/// <param name="Public">Its endpoints need no token but where they say so themselves.</param>
+/// <param name="Public">Its endpoints need no token but where they say so themselves. Every other slice is behind tokens.</param>
 public sealed record Slice(
     string Name, Action<IHostApplicationBuilder> Add, Action<IEndpointRouteBuilder> Map, string? Scope = null, bool Public = false);
 
@@ -33,6 +33,10 @@ public static class SliceExtensions
         Slice[] chosen = wanted.Length is 0
             ? slices
             : [.. slices.Where(slice => wanted.Contains(slice.Name, StringComparer.OrdinalIgnoreCase))];
+        if (chosen.Any(slice => !slice.Public))
+        {
+            builder.AddTokenAuthentication();
+        }
         foreach (var slice in chosen)
         {
             slice.Add(builder);
@@ -40,14 +44,13 @@ public static class SliceExtensions
         builder.Services.AddSingleton(new ChosenSlices(chosen));
     }
 
-    /// <summary>Maps the endpoints of the slices that AddSlices chose, behind tokens if AddTokenAuthentication was called.</summary>
+    /// <summary>Maps the endpoints of the slices that AddSlices chose, behind tokens unless they are public.</summary>
     public static void MapSlices(this WebApplication app)
     {
         ArgumentNullException.ThrowIfNull(app);
-        var secured = app.Services.HasTokenAuthentication();
         foreach (var slice in app.Services.GetRequiredService<ChosenSlices>().Slices)
         {
-            if (!secured || slice.Public)
+            if (slice.Public)
             {
                 slice.Map(app);
                 continue;

@@ -13,7 +13,10 @@ using Microsoft.Extensions.Hosting;
 
 namespace MobileIntegration.Tests;
 
-/// <summary>One of the executables, started in this process by its own Program.cs, on a real Kestrel at a free port.</summary>
+/// <summary>
+/// One of the executables, started in this process by its own Program.cs, on a real Kestrel at a free port. It takes the tokens of
+/// <see cref="TestAuthority.Shared"/> unless a setting names another authority, and <see cref="Http"/> sends one.
+/// </summary>
 /// <typeparam name="TMarker">Any type of the executable.</typeparam>
 internal sealed class TestService<TMarker> : WebApplicationFactory<TMarker> where TMarker : class
 {
@@ -26,11 +29,16 @@ internal sealed class TestService<TMarker> : WebApplicationFactory<TMarker> wher
     /// <param name="port">Where it listens, for a service that has to know its own address.</param>
     public TestService(int port, params (string Key, string Value)[] settings)
     {
-        _settings = settings;
+        var secured = !settings.Contains(("Run", "identity"));
+        _settings = secured ? [TestServices.Authority, .. settings] : settings;
         UseKestrel(port);
         StartServer();
         Address = TestServices.AddressOf(Services);
         Http = new HttpClient { BaseAddress = Address };
+        if (secured)
+        {
+            Http.Authorize(TestAuthority.AllScopes);
+        }
     }
 
     /// <summary>Such as <c>http://127.0.0.1:41234</c>.</summary>
@@ -75,6 +83,22 @@ internal static class TestServices
         return (app, new HttpClient { BaseAddress = AddressOf(app.Services) });
     }
 
+    public static (string Key, string Value) Authority => ("Authentication:Authority", TestAuthority.Shared.Address);
+
+    /// <summary>From now on the client sends this access token.</summary>
+    public static void Authorize(this HttpClient http, string token) => http.DefaultRequestHeaders.Authorization = new("Bearer", token);
+
+    /// <summary>One request with this access token, whatever the client sends otherwise; with none for null.</summary>
+    public static async Task<HttpResponseMessage> GetAsync(this HttpClient http, string path, string? token)
+    {
+        using var client = new HttpClient { BaseAddress = http.BaseAddress };
+        if (token is not null)
+        {
+            client.Authorize(token);
+        }
+        return await client.GetAsync(path);
+    }
+
     public static Uri AddressOf(IServiceProvider services) =>
         new(services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
 
@@ -117,6 +141,10 @@ internal static class TestServices
             RedirectStandardOutput = true,
         };
         start.Environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
+        if (!environment.Contains(("Run", "identity")))
+        {
+            start.Environment["Authentication__Authority"] = TestAuthority.Shared.Address;
+        }
         foreach (var (key, value) in environment)
         {
             start.Environment[key] = value;

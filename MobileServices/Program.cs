@@ -6,10 +6,6 @@ return await ServiceProcess.RunAsync(() =>
 {
     var builder = WebApplication.CreateBuilder(args);
     builder.AddServiceDefaults();
-    if (builder.Configuration["Authentication:Authority"] is { Length: > 0 })
-    {
-        builder.AddTokenAuthentication();
-    }
     builder.AddSlices(
         new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices, Public: true),
         new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true));

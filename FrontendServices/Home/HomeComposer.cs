@@ -59,11 +59,12 @@ internal sealed class HomeComposer(
         };
     }
 
-    private async Task<string[]> SuggestedAsync(CancellationToken ct) => await cache.GetOrCreateAsync(
+    /// <summary>Others may wait for the same answer, so it is not given up with the one who asked first, in whose name and trace the question is.</summary>
+    private Task<string[]> SuggestedAsync(CancellationToken ct) => cache.GetOrCreateAsync(
         $"home:suggestions:{_options.Suggestions}",
         async token => (await products.SuggestAsync(_options.Suggestions, token)).ProductIds.ToArray(),
         new() { Expiration = TimeSpan.FromSeconds(_options.SuggestionsSeconds) },
-        cancellationToken: ct);
+        cancellationToken: CancellationToken.None).AsTask().WaitAsync(ct);
 
     private async Task<Section<T>> AskAsync<T>(string system, Func<CancellationToken, Task<T>> call, CancellationToken deadline, CancellationToken ct)
         where T : class

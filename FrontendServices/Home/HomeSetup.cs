@@ -1,4 +1,5 @@
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
 
 namespace FrontendServices.Home;
 
@@ -7,10 +8,10 @@ public static class HomeSetup
     public static void AddHome(this IHostApplicationBuilder builder)
     {
         builder.Services.AddOptions<HomeOptions>().BindConfiguration("Home").ValidateDataAnnotations().ValidateOnStart();
-        builder.Services.AddHttpClient<CustomersClient>(http => http.BaseAddress = new("http://customers"));
-        builder.Services.AddHttpClient<OrdersClient>(http => http.BaseAddress = new("http://orders"));
-        builder.Services.AddHttpClient<ProductsClient>(http => http.BaseAddress = new("http://products"));
-        builder.Services.AddHttpClient<InventoryClient>(http => http.BaseAddress = new("http://inventory"));
+        builder.Services.AddHttpClient<CustomersClient>(http => http.BaseAddress = new("http://customers")).PassToken();
+        builder.Services.AddHttpClient<OrdersClient>(http => http.BaseAddress = new("http://orders")).PassToken();
+        builder.Services.AddHttpClient<ProductsClient>(http => http.BaseAddress = new("http://products")).PassToken();
+        builder.Services.AddHttpClient<InventoryClient>(http => http.BaseAddress = new("http://inventory")).PassToken();
         if (builder.Configuration.GetConnectionString("redis") is not null)
         {
             // Shared by replicas and kept over restarts; the page does without when Redis is away, so it says nothing about health.

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
 
 namespace IntegrationServices.Customers;
 
@@ -14,20 +15,30 @@ public static class CustomersEndpoints
         customers.MapGet("", ListAsync).WithSummary("Up to 100 customers by id; unknown ones are left out");
     }
 
-    private static async Task<Results<Ok<Customer>, ProblemHttpResult, ValidationProblem>> GetAsync(string id, Crm crm, CancellationToken ct)
+    private static async Task<Results<Ok<Customer>, ProblemHttpResult, ValidationProblem>> GetAsync(
+        string id, HttpContext http, Crm crm, CancellationToken ct)
     {
         if (!Ids.IsCustomer(id))
         {
             return Invalid.Field("id", $"Must be {Form}.");
+        }
+        if (!http.User.MaySee(id))
+        {
+            return http.RefuseCustomer();
         }
         return await crm.GetAsync(id, ct) is { } customer
             ? TypedResults.Ok(customer)
             : TypedResults.Problem($"There is no customer {id}.", statusCode: StatusCodes.Status404NotFound);
     }
 
-    private static async Task<Results<Ok<List<Customer>>, ValidationProblem>> ListAsync(string? ids, Crm crm, CancellationToken ct)
+    private static async Task<Results<Ok<List<Customer>>, ProblemHttpResult, ValidationProblem>> ListAsync(
+        string? ids, HttpContext http, Crm crm, CancellationToken ct)
     {
         var wanted = Ids.Parse(ids, Ids.IsCustomer, Form, out var error);
-        return error is null ? TypedResults.Ok(await crm.GetAsync(wanted, ct)) : Invalid.Field("ids", error);
+        if (error is not null)
+        {
+            return Invalid.Field("ids", error);
+        }
+        return wanted.All(http.User.MaySee) ? TypedResults.Ok(await crm.GetAsync(wanted, ct)) : http.RefuseCustomer();
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
 
 namespace IntegrationServices.Orders;
 
@@ -15,7 +16,7 @@ public static class OrdersEndpoints
     }
 
     private static async Task<Results<Ok<List<OrderSummary>>, ProblemHttpResult, ValidationProblem>> ListAsync(
-        string? customer, int? top, Erp erp, CancellationToken ct)
+        string? customer, int? top, HttpContext http, Erp erp, CancellationToken ct)
     {
         if (!Ids.IsCustomer(customer))
         {
@@ -25,18 +26,24 @@ public static class OrdersEndpoints
         {
             return Invalid.Field("top", $"Must be from 1 to {MostOrders}.");
         }
+        if (!http.User.MaySee(customer))
+        {
+            return http.RefuseCustomer();
+        }
         return await erp.ListAsync(customer, top ?? 10, ct) is { } list
             ? TypedResults.Ok(list)
             : TypedResults.Problem($"There is no customer {customer}.", statusCode: StatusCodes.Status404NotFound);
     }
 
-    private static async Task<Results<Ok<Order>, ProblemHttpResult, ValidationProblem>> GetAsync(string id, Erp erp, CancellationToken ct)
+    private static async Task<Results<Ok<Order>, ProblemHttpResult, ValidationProblem>> GetAsync(
+        string id, HttpContext http, Erp erp, CancellationToken ct)
     {
         if (!Ids.IsOrder(id))
         {
             return Invalid.Field("id", "Must be an order number such as 4500001234.");
         }
-        return await erp.GetAsync(id, ct) is { } order
+        // The order of another customer is not there: whether a number is taken is nobody's business.
+        return await erp.GetAsync(id, ct) is { } order && http.User.MaySee(order.CustomerId)
             ? TypedResults.Ok(order)
             : TypedResults.Problem($"There is no order {id}.", statusCode: StatusCodes.Status404NotFound);
     }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using MobileIntegration.Tests.MobileServices;
 
 namespace MobileIntegration.Tests.AppHost;
 
@@ -36,6 +37,20 @@ public abstract class RunningSystem(params string[] args) : IAsyncLifetime
         await Traces.DisposeAsync();
     }
 
+    /// <summary>A client of the gateway with a token of the back office, which sees all customers.</summary>
+    public async Task<HttpClient> GatewayAsync()
+    {
+        var gateway = App.CreateHttpClient("gateway", "http");
+        var tokens = await IdentityService.TokenAsync(
+            gateway, "client_credentials", ("client_id", "development-back-office"), ("client_secret", "development-only-not-a-secret"),
+            ("scope", "home devices customers"));
+        gateway.Authorize(tokens.Text("access_token"));
+        return gateway;
+    }
+
+    /// <summary>The process that runs the identity service.</summary>
+    public abstract string Identity { get; }
+
     /// <summary>The address of a microservice, whichever process runs it.</summary>
     public abstract HttpClient ClientOf(string microservice);
 }
@@ -43,6 +58,8 @@ public abstract class RunningSystem(params string[] args) : IAsyncLifetime
 public sealed class GroupedSystem() : RunningSystem
 {
     public override IReadOnlyList<string> HomeServices { get; } = ["gateway", "frontend", "integration", "backends"];
+
+    public override string Identity => "mobile";
 
     public override HttpClient ClientOf(string microservice) => App.CreateHttpClient(microservice switch
     {
@@ -58,6 +75,8 @@ public sealed class SplitSystem() : RunningSystem("Topology=split")
 
     protected override IReadOnlyList<string> Resources { get; } =
         ["gateway", "home", "customers", "products", "orders", "inventory", "devices", "identity", "crm", "erp", "pim", "wms"];
+
+    public override string Identity => "identity";
 
     public override HttpClient ClientOf(string microservice) => App.CreateHttpClient(microservice);
 }

@@ -16,10 +16,18 @@ public sealed class GroupedSystemTests(GroupedSystem system) : SystemTests(syste
 public sealed class SplitSystemTests(SplitSystem system) : SystemTests(system), IClassFixture<SplitSystem>;
 
 /// <summary>What holds for the whole system, however its microservices are spread over processes.</summary>
-public abstract class SystemTests(RunningSystem system)
+public abstract class SystemTests(RunningSystem system) : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-    private readonly HttpClient _gateway = system.App.CreateHttpClient("gateway", "http");
+    private HttpClient _gateway = null!;
+
+    public async Task InitializeAsync() => _gateway = await system.GatewayAsync();
+
+    public Task DisposeAsync()
+    {
+        _gateway.Dispose();
+        return Task.CompletedTask;
+    }
 
     [Theory]
     [InlineData("C-000123")]
@@ -98,6 +106,7 @@ public abstract class SystemTests(RunningSystem system)
 
         // The header goes as it is: services that other tests run in this process trace its calls, and would put their own in its place.
         using var app = new HttpClient(new SocketsHttpHandler { ActivityHeadersPropagator = null }) { BaseAddress = _gateway.BaseAddress };
+        request.Headers.Authorization = _gateway.DefaultRequestHeaders.Authorization;
         using var response = await app.SendAsync(request);
         response.EnsureSuccessStatusCode();
 
@@ -145,16 +154,57 @@ public abstract class SystemTests(RunningSystem system)
         Assert.Equal($"{issuer}/connect/token", discovery.GetProperty("token_endpoint").GetString());
 
         using var browser = new Browser(_gateway.BaseAddress!);
-        var (address, verifier) = IdentityService.AuthorizeAddress("development-app");
+        var (address, verifier) = IdentityService.AuthorizeAddress("development-app", "openid offline_access home");
         var end = await browser.LogInAsync(address, "ada", "development-only");
         var tokens = await IdentityService.TokenAsync(
             _gateway, "authorization_code", ("client_id", "development-app"), ("code", end.Parameter("code")), ("redirect_uri", IdentityService.Redirect),
             ("code_verifier", verifier));
 
         Assert.Equal(issuer, tokens.Text("access_token").Part(1).Text("iss"));
+        using (var home = await _gateway.GetAsync("/api/home", tokens.Text("access_token")))
+        {
+            Assert.Equal("C-000123", Data(await home.Content.ReadFromJsonAsync<JsonElement>(), "profile").GetProperty("id").GetString());
+        }
+        using (var other = await _gateway.GetAsync("/api/home?customer=C-000124", tokens.Text("access_token")))
+        {
+            await other.ProblemAsync(403);
+        }
         var refreshed = await IdentityService.TokenAsync(
             _gateway, "refresh_token", ("client_id", "development-app"), ("refresh_token", tokens.Text("refresh_token")));
         Assert.Equal("Bearer", refreshed.Text("token_type"));
+    }
+
+    [Fact]
+    public async Task While_identity_is_stopped_valid_tokens_pass()
+    {
+        var stopped = await system.App.ResourceCommands.ExecuteCommandAsync(system.Identity, KnownResourceCommands.StopCommand);
+        Assert.True(stopped.Success, stopped.Message);
+        try
+        {
+            using var login = await _gateway.GetAsync("/identity/.well-known/openid-configuration");
+            Assert.NotEqual(HttpStatusCode.OK, login.StatusCode);
+            for (var customer = 1; customer <= 20; customer++)
+            {
+                var home = await _gateway.GetFromJsonAsync<JsonElement>($"/api/home?customer=C-{customer:000000}");
+                Assert.Equal($"C-{customer:000000}", Data(home, "profile").GetProperty("id").GetString());
+            }
+            await (await _gateway.GetAsync("/api/home", TestAuthority.AllScopes)).ProblemAsync(401);
+        }
+        finally
+        {
+            await system.App.ResourceCommands.ExecuteCommandAsync(system.Identity, KnownResourceCommands.StartCommand);
+            await system.App.ResourceNotifications.WaitForResourceHealthyAsync(system.Identity).WaitAsync(Patience);
+        }
+    }
+
+    [Theory]
+    [InlineData("/api/home?customer=C-000001")]
+    [InlineData("/devices/3f2504e0-4f89-41d3-9a0c-0305e82c3301")]
+    public async Task Without_a_token_only_identity_answers(string path)
+    {
+        var response = await _gateway.GetAsync(path, null);
+        await response.ProblemAsync(401);
+        Assert.Equal("Bearer", response.Headers.WwwAuthenticate.Single().Scheme);
     }
 
     [Theory]
@@ -175,8 +225,8 @@ public abstract class SystemTests(RunningSystem system)
         Assert.True(stopped.Success, stopped.Message);
         for (var request = 0; request < 20; request++)
         {
-            using var client = new HttpClient { BaseAddress = _gateway.BaseAddress };
-            using var response = await client.GetAsync("/api/home?customer=C-000001");
+            // A connection of its own each time.
+            using var response = await _gateway.GetAsync("/api/home?customer=C-000001", _gateway.DefaultRequestHeaders.Authorization!.Parameter);
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         }
 

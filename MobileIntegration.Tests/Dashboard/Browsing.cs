@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using MobileIntegration.LocalHost.Running;
 using MobileIntegration.Tests.LocalHost.Running;
+using MobileIntegration.Tests.MobileServices;
 
 namespace MobileIntegration.Tests.Dashboard;
 
@@ -87,7 +88,7 @@ internal sealed partial class Browsing : IAsyncDisposable
 /// <summary>One whole system for all tests that leave it as it was.</summary>
 public sealed class RunningSystem : IAsyncLifetime
 {
-    private static readonly HttpClient Client = new();
+    private readonly HttpClient _client = new();
     private int _customer = 100;
 
     internal Browsing Browsing { get; } = new();
@@ -95,6 +96,10 @@ public sealed class RunningSystem : IAsyncLifetime
     public async Task InitializeAsync()
     {
         await Browsing.StartAsync();
+        using var gateway = new HttpClient { BaseAddress = new(Browsing.Gateway) };
+        var tokens = await IdentityService.TokenAsync(
+            gateway, "client_credentials", ("client_id", "development-back-office"), ("client_secret", "development-only-not-a-secret"), ("scope", "home customers"));
+        _client.Authorize(tokens.Text("access_token"));
         await Eventually.TrueAsync(async () => (await SendAsync()).IsSuccessStatusCode, TimeSpan.FromSeconds(60));
     }
 
@@ -102,7 +107,7 @@ public sealed class RunningSystem : IAsyncLifetime
 
     /// <summary>A request of a customer of whom nothing is in a cache.</summary>
     public async Task<HttpResponseMessage> SendAsync() =>
-        await Client.GetAsync(new Uri($"{Browsing.Gateway}/api/home?customer=C-{Interlocked.Increment(ref _customer):000000}"));
+        await _client.GetAsync(new Uri($"{Browsing.Gateway}/api/home?customer=C-{Interlocked.Increment(ref _customer):000000}"));
 }
 
 /// <summary>Tests of the dashboard run one after another: each starts a system.</summary>

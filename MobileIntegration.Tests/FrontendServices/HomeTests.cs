@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Dapper;
@@ -107,6 +108,65 @@ public sealed class HomeTests(BackOffice office)
     }
 
     [Fact]
+    public async Task Without_a_customer_in_the_query_it_is_the_page_of_the_tokens_customer()
+    {
+        var page = await (await _http.GetAsync("/api/home", Token("C-000123"))).Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal("C-000123", Fresh(page, "profile").GetProperty("id").GetString());
+        foreach (var section in (string[])["orders", "suggestions", "stock"])
+        {
+            Fresh(page, section);
+        }
+        page = await (await _http.GetAsync("/api/home?customer=C-000123", Token("C-000123"))).Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal("C-000123", Fresh(page, "profile").GetProperty("id").GetString());
+    }
+
+    [Theory]
+    [InlineData("/api/home?customer=C-000124", "C-000123", "that of another customer")]
+    [InlineData("/api/home?customer=C-000124", null, "not that of a customer")]
+    [InlineData("/api/home", null, "not that of a customer")]
+    public async Task The_page_of_another_customer_needs_a_scope_of_its_own(string path, string? customer, string detail)
+    {
+        var response = await _http.GetAsync(path, Token(customer));
+        var problem = await response.ProblemAsync(403);
+        Assert.Contains(detail, problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains("error=\"insufficient_scope\", scope=\"customers\"", response.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/customers/C-000124", 403)]
+    [InlineData("/customers?ids=C-000123,C-000124", 403)]
+    [InlineData("/orders?customer=C-000124", 403)]
+    [InlineData("/customers/C-000123", 200)]
+    [InlineData("/orders?customer=C-000123", 200)]
+    public async Task The_services_behind_the_page_look_at_the_customer_too(string path, int status)
+    {
+        using var response = await office.Integration.Http.GetAsync(path, Token("C-000123"));
+        Assert.Equal(status, (int)response.StatusCode);
+    }
+
+    [Fact]
+    public async Task The_order_of_another_customer_is_not_there()
+    {
+        var orders = await office.Integration.Http.GetFromJsonAsync<JsonElement>("/orders?customer=C-000123&top=1");
+        var path = $"/orders/{orders[0].GetProperty("id").GetString()}";
+        Assert.Equal(HttpStatusCode.OK, (await office.Integration.Http.GetAsync(path, Token("C-000123"))).StatusCode);
+        await (await office.Integration.Http.GetAsync(path, Token("C-000124"))).ProblemAsync(404);
+    }
+
+    [Theory]
+    [MemberData(nameof(TestAuthority.WrongTokens), MemberType = typeof(TestAuthority))]
+    public async Task Neither_the_page_nor_a_service_behind_it_takes_a_wrong_token(string kind)
+    {
+        var token = TestAuthority.Shared.WrongToken(kind, "home customers");
+        await (await _http.GetAsync("/api/home?customer=C-000001", token)).ProblemAsync(401);
+        foreach (var path in (string[])["/customers/C-000001", "/orders?customer=C-000001", "/products/100001", "/stock?products=100001"])
+        {
+            await (await office.Integration.Http.GetAsync(path, token)).ProblemAsync(401);
+            await (await office.Integration.Http.GetAsync(path, null)).ProblemAsync(401);
+        }
+    }
+
+    [Fact]
     public async Task An_unknown_customer_is_a_404() => await (await _http.GetAsync("/api/home?customer=C-009999")).ProblemAsync(404);
 
     [Theory]
@@ -120,6 +180,9 @@ public sealed class HomeTests(BackOffice office)
         var problem = await (await _http.GetAsync(path)).ProblemAsync(400);
         Assert.True(problem.GetProperty("errors").TryGetProperty("customer", out _));
     }
+
+    private static string Token(string? customer) =>
+        customer is null ? TestAuthority.Shared.Token("home") : TestAuthority.Shared.CustomerToken(customer, "home");
 
     private async Task<JsonElement> PageAsync(string customer) => await _http.GetFromJsonAsync<JsonElement>($"/api/home?customer={customer}");
 

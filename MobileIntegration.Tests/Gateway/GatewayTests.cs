@@ -109,7 +109,7 @@ public sealed class GatewayTests(RunningGateway running) : IClassFixture<Running
     [Fact]
     public async Task A_header_in_UTF_8_passes()
     {
-        var answer = await RawAsync($"GET /devices/{Guid.NewGuid()} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\nX-Name: Müller\r\n\r\n");
+        var answer = await RawAsync($"GET /devices/{Guid.NewGuid()} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {TestAuthority.AllScopes}\r\nConnection: close\r\nX-Name: Müller\r\n\r\n");
         Assert.Contains("is not registered", answer, StringComparison.Ordinal);
     }
 

@@ -1,10 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Security.Cryptography;
-using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.IdentityModel.Tokens;
 using MobileIntegration.ServiceDefaults;
 
 namespace MobileIntegration.Tests.ServiceDefaults;
@@ -55,21 +52,10 @@ public sealed class AuthenticationTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("expired")]
-    [InlineData("not yet valid")]
-    [InlineData("another audience")]
-    [InlineData("another issuer")]
-    [InlineData("an ID token")]
-    [InlineData("alg none")]
-    [InlineData("HS256 with the public key")]
-    [InlineData("RS256")]
-    [InlineData("another key of the same name")]
-    [InlineData("changed claims")]
-    [InlineData("no signature")]
-    [InlineData("no token at all")]
+    [MemberData(nameof(TestAuthority.WrongTokens), MemberType = typeof(TestAuthority))]
     public async Task A_token_that_is_not_right_is_a_401_problem_and_reaches_nothing(string kind)
     {
-        var response = await GetAsync("/stock", Wrong(kind));
+        var response = await GetAsync("/stock", _authority.WrongToken(kind, "stock"));
 
         await response.ProblemAsync(401);
         Assert.Contains("invalid_token", response.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
@@ -79,9 +65,9 @@ public sealed class AuthenticationTests : IAsyncLifetime
     [Fact]
     public async Task While_the_authority_is_away_valid_tokens_pass_and_others_do_not()
     {
-        var (good, expired) = (_authority.Token("stock"), Wrong("expired"));
+        var (good, expired) = (_authority.Token("stock"), _authority.WrongToken("expired", "stock"));
         Assert.Equal(HttpStatusCode.OK, (await GetAsync("/stock", good)).StatusCode);
-        var unknownKey = Wrong("another key of the same name");
+        var unknownKey = _authority.WrongToken("another key of the same name", "stock");
         await _authority.DisposeAsync();
 
         await (await GetAsync("/stock", unknownKey)).ProblemAsync(401);
@@ -119,7 +105,6 @@ public sealed class AuthenticationTests : IAsyncLifetime
     private async Task<(WebApplication App, HttpClient Http)> ServeAsync(TestAuthority authority) => await TestServices.StartAsync(
         builder =>
         {
-            builder.AddTokenAuthentication();
             builder.AddSlices(
                 new Slice("stock", _ => { }, app => app.MapGet("/stock", (HttpContext context) =>
                 {
@@ -136,36 +121,5 @@ public sealed class AuthenticationTests : IAsyncLifetime
         var request = new HttpRequestMessage(HttpMethod.Get, path);
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return (http ?? _http).SendAsync(request);
-    }
-
-    private string Wrong(string kind)
-    {
-        switch (kind)
-        {
-            case "expired": return _authority.Token("stock", token => token.Expires = DateTime.UtcNow.AddMinutes(-1));
-            case "not yet valid": return _authority.Token("stock", token => token.NotBefore = DateTime.UtcNow.AddMinutes(5));
-            case "another audience": return _authority.Token("stock", token => token.Audience = "somebody-else");
-            case "another issuer": return _authority.Token("stock", token => token.Issuer = "https://evil.example");
-            case "an ID token": return _authority.Token("stock", token => token.TokenType = "JWT");
-            case "HS256 with the public key":
-                var secret = new SymmetricSecurityKey(Encoding.UTF8.GetBytes(_authority.X)) { KeyId = "test" };
-                return _authority.Token("stock", token => token.SigningCredentials = new(secret, SecurityAlgorithms.HmacSha256));
-            case "RS256":
-                var rsa = new RsaSecurityKey(RSA.Create(2048)) { KeyId = "test" };
-                return _authority.Token("stock", token => token.SigningCredentials = new(rsa, SecurityAlgorithms.RsaSha256));
-            case "another key of the same name":
-                var other = new ECDsaSecurityKey(ECDsa.Create(ECCurve.NamedCurves.nistP256)) { KeyId = "test" };
-                return _authority.Token("stock", token => token.SigningCredentials = new(other, SecurityAlgorithms.EcdsaSha256));
-            case "no token at all": return "letmein";
-        }
-        var parts = _authority.Token("read").Split('.');
-        var right = _authority.Token("stock").Split('.');
-        return kind switch
-        {
-            "alg none" => $"{Base64UrlEncoder.Encode("""{"alg":"none","typ":"at+jwt"}""")}.{right[1]}.",
-            "changed claims" => $"{parts[0]}.{right[1]}.{parts[2]}",
-            "no signature" => $"{right[0]}.{right[1]}.",
-            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, null),
-        };
     }
 }

@@ -15,9 +15,7 @@ public static class DevicesEndpoints
     public static void MapDevices(this IEndpointRouteBuilder app)
     {
         ArgumentNullException.ThrowIfNull(app);
-        var secured = app.ServiceProvider.HasTokenAuthentication();
-
-        var devices = app.MapGroup("/devices").WithTags("Devices");
+        var devices = app.MapGroup("/devices").WithTags("Devices").RequireScope(Scopes.Devices);
         devices.MapPut("/{id}", PutAsync).WithSummary("Registers an installation or renews its registration; idempotent")
             .WithMetadata(new RequestSizeLimitAttribute(LargestBody));
         devices.MapGet("/{id}", GetAsync).WithSummary("One registered installation");
@@ -30,14 +28,9 @@ public static class DevicesEndpoints
         open.MapGet("/keys", LaunchEndpoints.KeysAsync).WithSummary("The public keys of signed decisions, a JWK set (RFC 7517)");
         app.MapGet(AppRuleSet.Path, LaunchEndpoints.RulesAsync).AllowAnonymous().ExcludeFromDescription();
 
-        var admin = app.MapGroup("/devices/admin").WithTags("Devices: administration");
+        var admin = app.MapGroup("/devices/admin").WithTags("Devices: administration").RequireScope(Scopes.DevicesAdmin);
         admin.MapRules();
         admin.MapRegistry();
-        if (secured)
-        {
-            devices.RequireScope("devices");
-            admin.RequireScope("devices.admin");
-        }
     }
 
     /// <returns>The user of the access token; null without one, and for a client that calls for itself (RFC 9068, section 5).</returns>

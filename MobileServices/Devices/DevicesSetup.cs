@@ -9,6 +9,7 @@ public static class DevicesSetup
     public static void AddDevices(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
+        builder.AddTokenAuthentication();
         builder.AddNpgsqlDataSource("mobiledb");
         builder.AddMigrations<DeviceStore>("mobiledb", "devices");
         builder.Services.AddOptions<DevicesOptions>().BindConfiguration("Devices").ValidateDataAnnotations().ValidateOnStart();

@@ -68,9 +68,11 @@ internal sealed class IdentityOptions : IValidatableObject
         ["profile"] = "See your name",
         ["email"] = "See your e-mail address",
         ["offline_access"] = "Stay logged in until you log out",
-        ["home"] = "See your home page: profile, orders and suggestions",
-        ["devices"] = "Register this device",
-        ["users"] = "Manage the accounts of all users",
+        [MobileIntegration.ServiceDefaults.Scopes.Home] = "See your home page: profile, orders and suggestions",
+        [MobileIntegration.ServiceDefaults.Scopes.Devices] = "Register this device",
+        [MobileIntegration.ServiceDefaults.Scopes.DevicesAdmin] = "Manage the rules about apps, and every device",
+        [MobileIntegration.ServiceDefaults.Scopes.Customers] = "See the data of all customers",
+        [MobileIntegration.ServiceDefaults.Scopes.Users] = "Manage the accounts of all users",
     };
 
     public TimeSpan Replay => TimeSpan.FromSeconds(ReplaySeconds);

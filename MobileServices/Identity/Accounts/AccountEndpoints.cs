@@ -2,19 +2,21 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenIddict.Abstractions;
 using OpenIddict.Validation.AspNetCore;
+using Scopes = MobileIntegration.ServiceDefaults.Scopes;
 
 namespace MobileServices.Identity.Accounts;
 
 /// <param name="Password">12 to 256 characters; may be left out when the account is there already.</param>
+/// <param name="CustomerId">The customer whom the user is, such as <c>C-000123</c>; left out for who is none. Access tokens name it from the next one on.</param>
 /// <param name="Disabled">Keeps the account from logging in and ends its tokens.</param>
-internal sealed record AccountChange(string? DisplayName, string? Email, string? Password, bool Disabled);
+internal sealed record AccountChange(string? DisplayName, string? Email, string? CustomerId, string? Password, bool Disabled);
 
-internal sealed record AccountView(Guid Id, string Name, string DisplayName, string? Email, bool Disabled);
+internal sealed record AccountView(Guid Id, string Name, string DisplayName, string? Email, string? CustomerId, bool Disabled);
 
 /// <summary>The accounts for back-office clients, with a token that has the scope <c>users</c>.</summary>
 internal static class AccountEndpoints
 {
-    private const string Scope = "users";
+    private const string Scope = Scopes.Users;
 
     public static void MapAccounts(this IEndpointRouteBuilder app)
     {
@@ -45,7 +47,7 @@ internal static class AccountEndpoints
         {
             return Invalid(errors);
         }
-        if (await store.PutAsync(name, change.DisplayName!, change.Email, change.Password, change.Disabled, ct) is not var (account, created))
+        if (await store.PutAsync(name, change, ct) is not var (account, created))
         {
             return Invalid(new() { ["password"] = ["Is required for a new account."] });
         }
@@ -53,7 +55,7 @@ internal static class AccountEndpoints
         {
             await tokens.EndAsync(account.Id, ct);
         }
-        var view = new AccountView(account.Id, account.Name, account.DisplayName, account.Email, change.Disabled);
+        var view = new AccountView(account.Id, account.Name, account.DisplayName, account.Email, account.CustomerId, change.Disabled);
         return created ? TypedResults.Created($"{IdentityOptions.Path}/users/{account.Name}", view) : TypedResults.Ok(view);
     }
 

@@ -26,6 +26,10 @@ internal static partial class AccountRules
         {
             errors["email"] = ["Must be an e-mail address of at most 254 characters, or be left out."];
         }
+        if (change.CustomerId is { } customer && !CustomerPattern().IsMatch(customer))
+        {
+            errors["customerId"] = ["Must be a customer id such as C-000123, or be left out."];
+        }
         if (change.Password is { Length: < ShortestPassword or > AccountStore.LongestPassword })
         {
             errors["password"] = [$"Must be {ShortestPassword} to {AccountStore.LongestPassword} characters."];
@@ -35,6 +39,9 @@ internal static partial class AccountRules
 
     [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}\z", RegexOptions.CultureInvariant)]
     private static partial Regex NamePattern();
+
+    [GeneratedRegex(@"^C-[0-9]{6}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex CustomerPattern();
 
     [GeneratedRegex(@"^[^\s@\p{C}]+@[^\s@\p{C}]+\z", RegexOptions.CultureInvariant)]
     private static partial Regex EmailPattern();

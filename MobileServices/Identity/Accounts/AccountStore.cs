@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace MobileServices.Identity.Accounts;
 
-internal sealed record Account(Guid Id, string Name, string DisplayName, string? Email, Guid Stamp);
+internal sealed record Account(Guid Id, string Name, string DisplayName, string? Email, string? CustomerId, Guid Stamp);
 
 /// <summary>The table <c>identity.account</c>: who may log in, and how often somebody tried.</summary>
 internal sealed class AccountStore(IdentityContext database, IPasswordHasher<Account> hasher, IOptions<IdentityOptions> options, TimeProvider time)
@@ -12,7 +12,7 @@ internal sealed class AccountStore(IdentityContext database, IPasswordHasher<Acc
     public const int LongestPassword = 256;
 
     /// <summary>What is verified when there is no account, so that it takes as long.</summary>
-    private static readonly Account Nobody = new(Guid.Empty, "", "", null, Guid.Empty);
+    private static readonly Account Nobody = new(Guid.Empty, "", "", null, null, Guid.Empty);
     private static string? _nobodysHash;
 
     /// <returns>Null when the account is not there or disabled.</returns>
@@ -40,41 +40,41 @@ internal sealed class AccountStore(IdentityContext database, IPasswordHasher<Acc
         await database.Connection.ExecuteAsync(new CommandDefinition(
             "update identity.account set failed_count = 0, locked_until = null, password_hash = @hash where id = @Id",
             new { hash, row.Id }, cancellationToken: ct));
-        return new(row.Id, row.Name, row.DisplayName, row.Email, row.Stamp);
+        return new(row.Id, row.Name, row.DisplayName, row.Email, row.CustomerId, row.Stamp);
     }
 
-    /// <summary>Creates an account or changes it. With a password or <paramref name="disabled"/>, its browser sessions end.</summary>
+    /// <summary>Creates an account or changes it. With a password or disabled, its browser sessions end.</summary>
     /// <returns>The account, and whether it is new; null when it would be new and has no password.</returns>
-    public async Task<(Account Account, bool Created)?> PutAsync(
-        string name, string displayName, string? email, string? password, bool disabled, CancellationToken ct)
+    public async Task<(Account Account, bool Created)?> PutAsync(string name, AccountChange change, CancellationToken ct)
     {
         var parameters = new
         {
             id = Guid.CreateVersion7(),
             name,
-            displayName,
-            email,
-            hash = password is null ? null : hasher.HashPassword(Nobody, password),
+            change.DisplayName,
+            change.Email,
+            change.CustomerId,
+            hash = change.Password is null ? null : hasher.HashPassword(Nobody, change.Password),
             stamp = Guid.NewGuid(),
-            disabled,
+            change.Disabled,
             now = time.GetUtcNow(),
         };
         if (await database.Connection.QuerySingleOrDefaultAsync<Account>(new CommandDefinition(ChangeSql, parameters, cancellationToken: ct)) is { } changed)
         {
             return (changed, false);
         }
-        if (password is null)
+        if (change.Password is null)
         {
             return null;
         }
         var created = await database.Connection.QuerySingleOrDefaultAsync<Account>(new CommandDefinition(CreateSql, parameters, cancellationToken: ct));
-        return created is null ? await PutAsync(name, displayName, email, password, disabled, ct) : (created, true);
+        return created is null ? await PutAsync(name, change, ct) : (created, true);
     }
 
     public Task<Guid?> DeleteAsync(string name, CancellationToken ct) => database.Connection.ExecuteScalarAsync<Guid?>(new CommandDefinition(
         "delete from identity.account where lower(name) = lower(@name) returning id", new { name }, cancellationToken: ct));
 
-    private const string Columns = "id, name, display_name as DisplayName, email, stamp";
+    private const string Columns = "id, name, display_name as DisplayName, email, customer_id as CustomerId, stamp";
 
     private const string AttemptSql =
         $"""
@@ -88,21 +88,22 @@ internal sealed class AccountStore(IdentityContext database, IPasswordHasher<Acc
     private const string ChangeSql =
         $"""
         update identity.account set
-            display_name = @displayName,
-            email = @email,
+            display_name = @DisplayName,
+            email = @Email,
+            customer_id = @CustomerId,
             password_hash = coalesce(@hash, password_hash),
-            stamp = case when @hash is null and not @disabled then stamp else @stamp end,
+            stamp = case when @hash is null and not @Disabled then stamp else @stamp end,
             failed_count = case when @hash is null then failed_count else 0 end,
             locked_until = case when @hash is null then locked_until end,
-            disabled_at = case when @disabled then coalesce(disabled_at, @now) end
+            disabled_at = case when @Disabled then coalesce(disabled_at, @now) end
         where lower(name) = lower(@name)
         returning {Columns}
         """;
 
     private const string CreateSql =
         $"""
-        insert into identity.account (id, name, display_name, email, password_hash, stamp, disabled_at, created_at)
-        values (@id, @name, @displayName, @email, @hash, @stamp, case when @disabled then @now end, @now)
+        insert into identity.account (id, name, display_name, email, customer_id, password_hash, stamp, disabled_at, created_at)
+        values (@id, @name, @DisplayName, @Email, @CustomerId, @hash, @stamp, case when @Disabled then @now end, @now)
         on conflict (lower(name)) do nothing
         returning {Columns}
         """;
@@ -116,6 +117,8 @@ internal sealed class AccountStore(IdentityContext database, IPasswordHasher<Acc
         public required string DisplayName { get; init; }
 
         public string? Email { get; init; }
+
+        public string? CustomerId { get; init; }
 
         public required Guid Stamp { get; init; }
 

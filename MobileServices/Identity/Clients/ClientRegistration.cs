@@ -1,28 +1,52 @@
+using System.Text.Json;
 using Dapper;
+using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
+using MobileIntegration.ServiceDefaults;
+using MobileServices.Identity.Accounts;
+using Npgsql;
 using OpenIddict.Abstractions;
 using static OpenIddict.Abstractions.OpenIddictConstants;
+using Scopes = MobileIntegration.ServiceDefaults.Scopes;
 
 namespace MobileServices.Identity.Clients;
 
 /// <summary>Makes the registered clients those of the settings, before the first request.</summary>
-internal sealed class ClientRegistration(IServiceProvider services, IOptions<IdentityOptions> options, IHostEnvironment environment) : IHostedService
+internal sealed class ClientRegistration(
+    IServiceProvider services, NpgsqlDataSource data, IPasswordHasher<Account> hasher, IOptions<IdentityOptions> options, IHostEnvironment environment)
+    : IHostedService
 {
     /// <summary>The client of the development environment: an app at any loopback port, or one with the example's private scheme.</summary>
     public const string DevelopmentClient = "development-app";
 
+    /// <summary>The client of the development environment for what has no user: scripts, tests, the back office.</summary>
+    public const string DevelopmentBackOffice = "development-back-office";
+
+    private static readonly Account Nobody = new(Guid.Empty, "", "", null, null, Guid.Empty);
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        await using var scope = services.CreateAsyncScope();
-        var database = scope.ServiceProvider.GetRequiredService<IdentityContext>();
-        var applications = scope.ServiceProvider.GetRequiredService<IOpenIddictApplicationManager>();
         var clients = new Dictionary<string, ClientOptions>(options.Value.Clients);
         if (environment.IsDevelopment())
         {
             clients.TryAdd(DevelopmentClient, Development());
+            clients.TryAdd(DevelopmentBackOffice, new()
+            {
+                Secret = "development-only-not-a-secret",
+                Scopes = { Scopes.Home, Scopes.Devices, Scopes.DevicesAdmin, Scopes.Customers },
+            });
         }
 
+        // Settings change rarely, and to load the whole object mapper for nothing is half of a start.
+        var settings = JsonSerializer.Serialize(new { clients, Build = typeof(ClientRegistration).Module.ModuleVersionId });
+        if (await AreRegisteredAsync(settings, cancellationToken))
+        {
+            return;
+        }
+        await using var scope = services.CreateAsyncScope();
+        var database = scope.ServiceProvider.GetRequiredService<IdentityContext>();
+        var applications = scope.ServiceProvider.GetRequiredService<IOpenIddictApplicationManager>();
         await using var transaction = await database.Database.BeginTransactionAsync(cancellationToken);
         await database.Connection.ExecuteAsync("lock table identity.application in share row exclusive mode");
         foreach (var (id, client) in clients)
@@ -36,16 +60,25 @@ internal sealed class ClientRegistration(IServiceProvider services, IOptions<Ide
             await applications.UpdateAsync(registered, descriptor, cancellationToken);
         }
         await database.Connection.ExecuteAsync(EndOthersSql, new { clients = clients.Keys.ToArray() });
+        await database.Connection.ExecuteAsync(KeepSql, new { hash = hasher.HashPassword(Nobody, settings) });
         await transaction.CommitAsync(cancellationToken);
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    private async Task<bool> AreRegisteredAsync(string settings, CancellationToken ct)
+    {
+        await using var connection = await data.OpenConnectionAsync(ct);
+        var registered = await connection.ExecuteScalarAsync<string>(new CommandDefinition(
+            "select hash from identity.registered_clients", cancellationToken: ct));
+        return registered is not null && hasher.VerifyHashedPassword(Nobody, registered, settings) is not PasswordVerificationResult.Failed;
+    }
+
     private static ClientOptions Development() => new()
     {
         Name = "Development app",
         RedirectUris = { "http://127.0.0.1/callback", "http://[::1]/callback", "com.example.shop:/callback" },
-        Scopes = { "profile", "email", "home", "devices" },
+        Scopes = { "profile", "email", Scopes.Home, Scopes.Devices },
         Device = true,
     };
 
@@ -83,6 +116,8 @@ internal sealed class ClientRegistration(IServiceProvider services, IOptions<Ide
         }
         return descriptor;
     }
+
+    private const string KeepSql = "insert into identity.registered_clients (hash) values (@hash) on conflict (single) do update set hash = excluded.hash";
 
     private const string EndOthersSql =
         """

@@ -5,6 +5,8 @@ using MobileServices.Identity.Accounts;
 using OpenIddict.Abstractions;
 using OpenIddict.Server.AspNetCore;
 using static OpenIddict.Abstractions.OpenIddictConstants;
+using CustomerAccess = MobileIntegration.ServiceDefaults.CustomerAccess;
+using Scopes = OpenIddict.Abstractions.OpenIddictConstants.Scopes;
 
 namespace MobileServices.Identity.Tokens;
 
@@ -23,9 +25,13 @@ internal static class TokenEndpoints
             return Results.SignIn(client, null, Scheme);
         }
         var principal = (await http.AuthenticateAsync(Scheme)).Principal!;
-        return await accounts.FindAsync(principal.GetClaim(Claims.Subject), ct) is null
-            ? Refuse(Errors.InvalidGrant, "The account of this token is not there any more.")
-            : Results.SignIn(principal, null, Scheme);
+        if (await accounts.FindAsync(principal.GetClaim(Claims.Subject), ct) is not { } account)
+        {
+            return Refuse(Errors.InvalidGrant, "The account of this token is not there any more.");
+        }
+        // Whose customer the user is may have changed since the login.
+        principal.SetClaim(CustomerAccess.Claim, account.CustomerId);
+        return Results.SignIn(Destine(principal), null, Scheme);
     }
 
     public static async Task<IResult> UserInfoAsync(HttpContext http, AccountStore accounts, CancellationToken ct)
@@ -59,10 +65,16 @@ internal static class TokenEndpoints
             .SetClaim(Claims.AuthenticationTime, loggedInAt.ToUnixTimeSeconds());
         var principal = new ClaimsPrincipal(identity);
         principal.SetScopes(scopes).SetResources(IdentityOptions.Audience);
+        return Destine(principal);
+    }
+
+    private static ClaimsPrincipal Destine(ClaimsPrincipal principal)
+    {
         // Names go to the app that asked for them, not to every service.
         principal.SetDestinations(claim => claim.Type switch
         {
             Claims.Subject => [Destinations.AccessToken, Destinations.IdentityToken],
+            CustomerAccess.Claim => [Destinations.AccessToken],
             Claims.AuthenticationTime => [Destinations.IdentityToken],
             Claims.Name or Claims.PreferredUsername when principal.HasScope(Scopes.Profile) => [Destinations.IdentityToken],
             Claims.Email when principal.HasScope(Scopes.Email) => [Destinations.IdentityToken],

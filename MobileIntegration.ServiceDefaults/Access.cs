@@ -1,0 +1,53 @@
+using System.Security.Claims;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace MobileIntegration.ServiceDefaults;
+
+/// <summary>What access tokens may allow; the names are in the tokens' <c>scope</c>, in the gateway's routes and at the identity provider.</summary>
+public static class Scopes
+{
+    /// <summary>The home page of the token's customer.</summary>
+    public const string Home = "home";
+
+    /// <summary>Registering devices.</summary>
+    public const string Devices = "devices";
+
+    /// <summary>The rules about apps, and every device: for administrators.</summary>
+    public const string DevicesAdmin = "devices.admin";
+
+    /// <summary>Every customer's data, not only that of the token's customer: for back-office clients.</summary>
+    public const string Customers = "customers";
+
+    /// <summary>Managing accounts: for back-office clients.</summary>
+    public const string Users = "users";
+}
+
+/// <summary>Whose data a token allows.</summary>
+public static class CustomerAccess
+{
+    /// <summary>The claim of an access token that names the customer whom its user is, such as <c>C-000123</c>.</summary>
+    public const string Claim = "customer";
+
+    /// <returns>Null when the token is not that of a customer.</returns>
+    public static string? CustomerId(this ClaimsPrincipal user)
+    {
+        ArgumentNullException.ThrowIfNull(user);
+        return user.FindFirst(Claim)?.Value;
+    }
+
+    /// <summary>A customer sees what is his own, a back-office client with the scope <see cref="Scopes.Customers"/> everything.</summary>
+    public static bool MaySee(this ClaimsPrincipal user, string customerId) => user.CustomerId() == customerId || user.HasScope(Scopes.Customers);
+
+    /// <summary>The 403 of a token for which <see cref="MaySee"/> is false.</summary>
+    public static ProblemHttpResult RefuseCustomer(this HttpContext http)
+    {
+        ArgumentNullException.ThrowIfNull(http);
+        http.Response.Headers.WWWAuthenticate = $"Bearer error=\"insufficient_scope\", scope=\"{Scopes.Customers}\"";
+        return TypedResults.Problem(
+            http.User.CustomerId() is null
+                ? $"The access token is not that of a customer. Link the account to one, or use a client with the scope '{Scopes.Customers}'."
+                : $"The access token is that of another customer. Only clients with the scope '{Scopes.Customers}' see the data of all.",
+            statusCode: StatusCodes.Status403Forbidden);
+    }
+}
