@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using MobileIntegration.Contracts;
-using MobileIntegration.ServiceDefaults;
 using StackExchange.Redis;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Model;

@@ -225,7 +225,8 @@ public sealed class AppGateTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await lenient.Http.GetAsync("/api/home")).StatusCode);
         var problem = await (await strict.Http.GetAsync("/api/home")).ProblemAsync(400);
         Assert.Contains("X-App-Id", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.OK, (await strict.Http.GetAsync("/identity/connect/authorize")).StatusCode);
+        await using var identity = Start(("AppGate:WithoutHeaders", "refuse"), ("Authentication:InternalAddress", "http://identity/identity"));
+        Assert.Equal(HttpStatusCode.OK, (await identity.Http.GetAsync("/identity/connect/authorize")).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await strict.Http.GetAsync("/devices/keys")).StatusCode);
         Assert.True(await IsAsync(strict, "1.5.0", HttpStatusCode.OK));
     }
@@ -333,6 +334,7 @@ public sealed class AppGateTests : IAsyncLifetime
     private static async Task<ClientWebSocket> ConnectAsync(TestService<DiscoveredDestinations> gateway, string version)
     {
         var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("Authorization", $"Bearer {TestAuthority.AllScopes}");
         socket.Options.SetRequestHeader("X-App-Id", Shop);
         socket.Options.SetRequestHeader("X-App-Version", version);
         await socket.ConnectAsync(new($"ws://{gateway.Address.Authority}/api/home/socket"), CancellationToken.None);

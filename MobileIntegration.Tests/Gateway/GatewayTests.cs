@@ -100,7 +100,8 @@ public sealed class GatewayTests(RunningGateway running) : IClassFixture<Running
     [InlineData("TRACE", "/devices/x", 405)]
     public async Task A_request_cannot_be_turned_to_what_is_not_public(string method, string path, int status)
     {
-        var answer = await RawAsync($"{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n");
+        var answer = await RawAsync(
+            $"{method} {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {TestAuthority.AllScopes}\r\nConnection: close\r\n\r\n");
         Assert.StartsWith($"HTTP/1.1 {status} ", answer, StringComparison.Ordinal);
         Assert.Contains("application/problem+json", answer, StringComparison.Ordinal);
         Assert.DoesNotContain("Healthy", answer, StringComparison.Ordinal);
@@ -109,7 +110,8 @@ public sealed class GatewayTests(RunningGateway running) : IClassFixture<Running
     [Fact]
     public async Task A_header_in_UTF_8_passes()
     {
-        var answer = await RawAsync($"GET /devices/{Guid.NewGuid()} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {TestAuthority.AllScopes}\r\nConnection: close\r\nX-Name: Müller\r\n\r\n");
+        var answer = await RawAsync(
+            $"GET /devices/{Guid.NewGuid()} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {TestAuthority.AllScopes}\r\nConnection: close\r\nX-Name: Müller\r\n\r\n");
         Assert.Contains("is not registered", answer, StringComparison.Ordinal);
     }
 

@@ -145,7 +145,7 @@ public sealed class StartTests
             }
         }
         await using var connection = new NpgsqlConnection(database);
-        Assert.Equal(["001_devices.sql"], await connection.QueryAsync<string>("select name from devices.migrations"));
+        Assert.Equal(["001_devices.sql", "002_apps_and_rules.sql"], await connection.QueryAsync<string>("select name from devices.migrations order by applied_at"));
     }
 
     private static async Task<string> FailsAsync(string? line, string assembly, params (string Key, string Value)[] environment)

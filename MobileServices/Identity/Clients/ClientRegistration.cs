@@ -3,7 +3,6 @@ using Dapper;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
-using MobileIntegration.ServiceDefaults;
 using MobileServices.Identity.Accounts;
 using Npgsql;
 using OpenIddict.Abstractions;
