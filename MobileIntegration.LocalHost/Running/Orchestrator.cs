@@ -132,10 +132,11 @@ internal sealed class Orchestrator(
     private async Task<HashSet<IResource>> SelectAsync(HashSet<IResource> known, CancellationToken ct)
     {
         var selected = Dependencies.Select(model.Resources, settings.Only);
+        var awaits = configuration.GetValue<bool?>("Dashboard:AwaitParameters") ?? !Console.IsInputRedirected;
         foreach (var parameter in selected.Except(known).OfType<ParameterResource>())
         {
-            // A missing value is waited for where there is a page to give it on, and somebody at a terminal who reads so; a script gets an error.
-            if (_dashboard is { } dashboard && !Console.IsInputRedirected && parameter.AwaitIfMissing() is { } missing)
+            // A missing value is waited for where there is a page to give it on, and somebody who reads so; a script gets an error.
+            if (_dashboard is { } dashboard && awaits && parameter.AwaitIfMissing() is { } missing)
             {
                 log.LogWarning("{Missing} Or give it on the page Parameters of the dashboard: {Url}", missing, dashboard.LoginUrl);
             }
