@@ -23,13 +23,14 @@ public sealed class ParametersTests(RunningSystem system) : IDisposable
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(120));
             var starting = app.StartAsync(patience.Token);
             var dashboard = app.Services.GetRequiredService<DashboardHost>();
-            await Eventually.TrueAsync(() => dashboard.LoginUrl is not null, TimeSpan.FromSeconds(60));
+            using var http = new HttpClient();
+            await Eventually.TrueAsync(() => ListensAsync(http, dashboard.LoginUrl), TimeSpan.FromSeconds(60));
 
             var page = await system.Browsing.NewPageAsync();
             await page.GotoAsync(dashboard.LoginUrl!);
             await page.GotoAsync(new Uri(new Uri(dashboard.LoginUrl!), "/parameters").ToString());
             var row = page.Locator("tr[data-parameter=api-key]");
-            await Expect(row.Locator(".state")).ToHaveTextAsync("Value missing");
+            await Expect(row.Locator(".state")).ToHaveTextAsync(KnownResourceStates.ValueMissing);
             Assert.NotEqual(KnownResourceStates.Running, State(app));
 
             await page.GetByLabel("Value of api-key").FillAsync(Given);
@@ -57,6 +58,18 @@ public sealed class ParametersTests(RunningSystem system) : IDisposable
         var key = builder.AddParameter("api-key", secret: true);
         builder.AddExecutable("client", "/bin/sh", _folder, "-c", "echo \"$KEY\"; exec sleep 600").WithEnvironment("KEY", key);
         return builder.Build();
+    }
+
+    private static async Task<bool> ListensAsync(HttpClient http, string? address)
+    {
+        try
+        {
+            return address is not null && (await http.GetAsync(address)).IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
     }
 
     private static string? State(DistributedApplication app) =>
