@@ -133,7 +133,7 @@ internal static class RulesEndpoints
 
     private static string Tag(long version) => string.Create(CultureInfo.InvariantCulture, $"\"{version}\"");
 
-    /// <summary>A client that calls for itself stands in the audit too; only where no tokens are checked there is nobody to name.</summary>
+    /// <summary>A client that calls for itself stands in the audit too; a token of an authority that names nobody is <c>anonymous</c>.</summary>
     internal static string Who(ClaimsPrincipal caller) => caller.FindFirstValue("sub") ?? "anonymous";
 
     internal static ValidationProblem Wrong(Dictionary<string, string[]> errors) =>
