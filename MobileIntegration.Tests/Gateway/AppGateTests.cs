@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
@@ -300,7 +299,7 @@ public sealed class AppGateTests : IAsyncLifetime
     }
 
     /// <summary>Not so either when the call is cut, as one that is open at that moment may be.</summary>
-    private static async Task<bool> IsAsync(TestService<DiscoveredDestinations> gateway, string version, HttpStatusCode status, Guid? device = null)
+    internal static async Task<bool> IsAsync(TestService<DiscoveredDestinations> gateway, string version, HttpStatusCode status, Guid? device = null)
     {
         try
         {
@@ -363,44 +362,5 @@ public sealed class AppGateTests : IAsyncLifetime
         using var request = new HttpRequestMessage(HttpMethod.Delete, $"/devices/admin/rules/{name}");
         request.Headers.IfMatch.Add(new(tag));
         (await _devices.Http.SendAsync(request)).EnsureSuccessStatusCode();
-    }
-
-    /// <summary>Four clients that call without a pause.</summary>
-    private sealed class Load : IAsyncDisposable
-    {
-        private readonly CancellationTokenSource _stop = new();
-        private readonly Task _running;
-        private int _answers;
-
-        public Load(IReadOnlyList<TestService<DiscoveredDestinations>> gateways, string version) =>
-            _running = Task.WhenAll(Enumerable.Range(0, 4).Select(n => Task.Run(() => CallAsync(gateways[n % gateways.Count], version))));
-
-        public int Answers => _answers;
-
-        public ConcurrentBag<string> Failures { get; } = [];
-
-        public async Task StopAsync()
-        {
-            await _stop.CancelAsync();
-            await _running;
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await StopAsync();
-            _stop.Dispose();
-        }
-
-        private async Task CallAsync(TestService<DiscoveredDestinations> gateway, string version)
-        {
-            while (!_stop.IsCancellationRequested)
-            {
-                if (!await IsAsync(gateway, version, HttpStatusCode.OK))
-                {
-                    Failures.Add("It was refused or cut.");
-                }
-                Interlocked.Increment(ref _answers);
-            }
-        }
     }
 }
