@@ -63,3 +63,8 @@ public sealed record Position(double Latitude, double Longitude)
 
     private static double Radians(double degrees) => degrees * Math.PI / 180;
 }
+
+/// <summary>An address as its customer writes it.</summary>
+/// <param name="HouseNumber">At most 10 characters, such as <c>12a</c>.</param>
+/// <param name="Country">ISO 3166-1 alpha-2, such as <c>DE</c>.</param>
+public sealed record NewAddress(string Street, string HouseNumber, string Postcode, string City, string Country);

@@ -19,6 +19,9 @@ public sealed record Money(string Currency, long MinorUnits)
             : throw new ArgumentException($"{amount} has more decimals than {currency} has.", nameof(amount));
     }
 
+    /// <summary>The amount in major units.</summary>
+    public decimal ToDecimal() => (decimal)MinorUnits / Factor(Currency);
+
     /// <summary>Minor units in one major unit, by ISO 4217's list one.</summary>
     private static int Factor(string currency) => currency switch
     {

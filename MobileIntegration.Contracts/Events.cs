@@ -1,0 +1,42 @@
+namespace MobileIntegration.Contracts;
+
+/// <summary>
+/// Something that happened to a subject, told once. Events of one subject come in the order of their versions; a change that is reported after a
+/// newer one of the same subject is not told, for the newer one has told how things stand.
+/// </summary>
+/// <typeparam name="T">What happened; the type's name is the event's type.</typeparam>
+/// <param name="Id">Its own, the same however often it is delivered.</param>
+/// <param name="Subject">What it happened to, such as <c>order:4500001234</c>.</param>
+/// <param name="Version">Rises with every event of the subject; gaps are normal.</param>
+/// <param name="OccurredAt">UTC, by the clock of the system where it happened.</param>
+public sealed record Event<T>(Guid Id, string Subject, long Version, DateTimeOffset OccurredAt, T Data) where T : class;
+
+/// <summary>An order was placed or went a step on. The version is the Erp's revision.</summary>
+/// <param name="PreviousStatus">Null for a new order, or when it is not known.</param>
+public sealed record OrderChanged(string OrderId, string CustomerId, OrderStatus Status, OrderStatus? PreviousStatus = null)
+{
+    public static string SubjectOf(string orderId) => $"order:{orderId}";
+}
+
+/// <summary>Something is known otherwise of a customer. The version is the Crm's revision.</summary>
+/// <param name="Changed">The names of the changed parts in the Crm, such as <c>addresses</c>; no data of the customer.</param>
+public sealed record CustomerChanged(string CustomerId, IReadOnlyList<string> Changed)
+{
+    public static string SubjectOf(string customerId) => $"customer:{customerId}";
+}
+
+/// <summary>A product costs something else. The version is the Pim's revision.</summary>
+/// <param name="Price">What one costs now, tax included.</param>
+/// <param name="RegularPrice">What one costs when it is not on sale; null when <paramref name="Price"/> is that already.</param>
+public sealed record PriceChanged(string ProductId, Money Price, Money? RegularPrice)
+{
+    public static string SubjectOf(string productId) => $"price:{productId}";
+}
+
+/// <summary>The stock of a product in a store moved. The version is the Wms's number of the movement.</summary>
+/// <param name="OnHand">Pieces in the store after the movement; null when it was not told, as in files: then http://inventory knows.</param>
+/// <param name="Reserved">Pieces of them that are promised; null like <paramref name="OnHand"/>.</param>
+public sealed record StockChanged(string ProductId, string StoreId, int? OnHand, int? Reserved)
+{
+    public static string SubjectOf(string productId, string storeId) => $"stock:{storeId}/{productId}";
+}
