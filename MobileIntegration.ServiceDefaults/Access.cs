@@ -10,17 +10,51 @@ public static class Scopes
     /// <summary>The home page of the token's customer.</summary>
     public const string Home = "home";
 
+    /// <summary>What can be bought: the same for everybody.</summary>
+    public const string Catalog = "catalog";
+
+    /// <summary>The token's customer's orders: to see, place and cancel them.</summary>
+    public const string Orders = "orders";
+
+    /// <summary>What is known of the token's customer, and changing it.</summary>
+    public const string Account = "account";
+
+    /// <summary>Commands to the back office, and their dead letters: for operators.</summary>
+    public const string IntegrationAdmin = "integration.admin";
+
     /// <summary>Registering devices.</summary>
     public const string Devices = "devices";
 
     /// <summary>The rules about apps, and every device: for administrators.</summary>
     public const string DevicesAdmin = "devices.admin";
 
+    /// <summary>Feature flags and configuration values of all apps: for administrators.</summary>
+    public const string ConfigurationAdmin = "configuration.admin";
+
+    /// <summary>Client applications of the gateway and their API keys: for administrators.</summary>
+    public const string GatewayAdmin = "gateway.admin";
+
     /// <summary>Every customer's data, not only that of the token's customer: for back-office clients.</summary>
     public const string Customers = "customers";
 
     /// <summary>Managing accounts: for back-office clients.</summary>
     public const string Users = "users";
+
+    /// <summary>All of them, each with what it allows in words for the user who is asked.</summary>
+    public static IReadOnlyDictionary<string, string> Descriptions { get; } = new Dictionary<string, string>
+    {
+        [Home] = "See your home page: profile, orders and suggestions",
+        [Catalog] = "See products and stock",
+        [Orders] = "See, place and cancel your orders",
+        [Account] = "See and change your profile, addresses, preferences and consents",
+        [IntegrationAdmin] = "See and replay commands to the back office",
+        [Devices] = "Register this device",
+        [DevicesAdmin] = "Manage the rules about apps, and every device",
+        [ConfigurationAdmin] = "Manage feature flags and configuration values of all apps",
+        [GatewayAdmin] = "Manage client applications and their API keys",
+        [Customers] = "See the data of all customers",
+        [Users] = "Manage the accounts of all users",
+    };
 }
 
 /// <summary>Whose data a token allows.</summary>

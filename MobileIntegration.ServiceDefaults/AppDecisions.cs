@@ -14,6 +14,7 @@ namespace MobileIntegration.ServiceDefaults;
 public sealed class AppDecisions
 {
     private const int MostVersionsKept = 4096;
+    private static readonly RecentlyUsed<string, SemVersion> Parsed = new(1000);
 
     private readonly FrozenDictionary<string, Rule[]> _apps;
     private readonly FrozenSet<Guid> _blockedDevices;
@@ -82,11 +83,30 @@ public sealed class AppDecisions
     /// Which ten-thousandth of the devices this one is in for a rule: the first four bytes of SHA-256 over <c>{rule}:{device id in lower case}</c> in
     /// UTF-8, as an unsigned big-endian number, modulo 10,000. The rule hits when that is below a hundred times its percentage.
     /// </summary>
-    public static int Bucket(string rule, Guid device)
+    public static int Bucket(string rule, Guid device) => Bucket(rule, device.ToString("D"));
+
+    /// <summary>The same of anything with a name, by anything that tells callers apart: SHA-256 over <c>{name}:{unit}</c>.</summary>
+    public static int Bucket(string name, string unit)
     {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(unit);
+        const int Short = 512;
+        var most = Encoding.UTF8.GetMaxByteCount(name.Length + 1 + unit.Length);
+        var text = most <= Short ? stackalloc byte[Short] : new byte[most];
+        var length = Encoding.UTF8.GetBytes(name, text);
+        text[length++] = (byte)':';
+        length += Encoding.UTF8.GetBytes(unit, text[length..]);
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(Encoding.UTF8.GetBytes($"{rule}:{device:D}"), hash);
+        SHA256.HashData(text[..length], hash);
         return (int)(BinaryPrimitives.ReadUInt32BigEndian(hash) % 10_000);
+    }
+
+    /// <summary>Whether a rule hits, whatever other rules say: for what decides by the same conditions about something else.</summary>
+    /// <exception cref="FormatException">A range of the rule cannot be read.</exception>
+    public static Func<ReadCall, DateTimeOffset, bool> Condition(AppRule rule)
+    {
+        var ready = new Rule(rule);
+        return (call, now) => ready.Hits(call.Call, ready.NamesVersions ? call.Version : null, ready.NamesSystems ? call.System : null, now);
     }
 
     /// <summary>Whether a rule holds for a version and a system, apart from its percentage and time.</summary>
@@ -171,7 +191,14 @@ public sealed class AppDecisions
         return version;
     }
 
-    private static SemVersion? ParseVersion(string text) => SemVersion.TryParse(text, SemVersionStyles.Strict, out var version, 100) ? version : null;
+    private static SemVersion? ParseVersion(string text)
+    {
+        if (!Parsed.TryGet(text, out var version) && SemVersion.TryParse(text, SemVersionStyles.Strict, out version, 100))
+        {
+            Parsed.Set(text, version);
+        }
+        return version;
+    }
 
     private static SemVersion? ParseSystem(string text)
     {
@@ -210,6 +237,10 @@ public sealed class AppDecisions
 
         public AppRule Source { get; }
 
+        public bool NamesVersions => _versions is not null;
+
+        public bool NamesSystems => _systems is not null;
+
         /// <summary>The first versions above its ranges.</summary>
         public SemVersion[] Ends { get; }
 
@@ -231,5 +262,18 @@ public sealed class AppDecisions
             !inclusive ? (end.Prerelease is "0" ? end.WithoutPrereleaseOrMetadata() : end)
             : end.IsPrerelease ? end.WithoutPrereleaseOrMetadata()
             : new(end.Major, end.Minor, end.Patch + 1);
+    }
+
+    /// <summary>A call whose versions are read once, when the first condition asks for them.</summary>
+    public sealed class ReadCall(AppCall call)
+    {
+        private readonly Lazy<SemVersion?> _version = new(() => ParseVersion(call.Version), LazyThreadSafetyMode.None);
+        private readonly Lazy<SemVersion?> _system = new(() => call.OsVersion is null ? null : ParseSystem(call.OsVersion), LazyThreadSafetyMode.None);
+
+        public AppCall Call => call;
+
+        internal SemVersion? Version => _version.Value;
+
+        internal SemVersion? System => _system.Value;
     }
 }

@@ -7,8 +7,10 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.Tokens;
 
 namespace MobileIntegration.ServiceDefaults;
 
@@ -33,11 +35,17 @@ public static class AuthenticationExtensions
         services.AddOptions<AuthenticationSettings>().BindConfiguration("Authentication").ValidateDataAnnotations().ValidateOnStart();
         services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer();
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
-            .Configure<IOptions<AuthenticationSettings>, IHttpMessageHandlerFactory>(Configure);
+            .Configure<IOptions<AuthenticationSettings>, IHttpMessageHandlerFactory, TokenCache, RevokedTokens>(Configure);
+        // It would take tokens by keys that the authority has withdrawn for an hour more. When the authority is away the newest keys hold without it.
+        services.PostConfigure<JwtBearerOptions>(
+            JwtBearerDefaults.AuthenticationScheme, options => ((BaseConfigurationManager)options.ConfigurationManager!).UseLastKnownGoodConfiguration = false);
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<TokenCache>();
+        builder.AddRevokedTokens();
         services.AddAuthorization();
         services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalHandler>();
-        services.AddHttpClient(AuthorityClient);
+        services.AddHttpClient(AuthorityClient).WithoutRetries();
         services.AddHttpContextAccessor();
         services.AddTransient<TokenPassing>();
         services.AddSingleton<AuthorityKeys>();
@@ -58,7 +66,20 @@ public static class AuthenticationExtensions
     public static bool HasScope(this ClaimsPrincipal user, string scope)
     {
         ArgumentNullException.ThrowIfNull(user);
-        return user.FindAll("scope").Concat(user.FindAll("scp")).Any(claim => claim.Value.Split(' ').Contains(scope, StringComparer.Ordinal));
+        foreach (var claim in user.Claims)
+        {
+            if (claim.Type is "scope" or "scp")
+            {
+                foreach (var part in claim.Value.AsSpan().Split(' '))
+                {
+                    if (claim.Value.AsSpan(part).SequenceEqual(scope))
+                    {
+                        return true;
+                    }
+                }
+            }
+        }
+        return false;
     }
 
     /// <summary>The access token of the request that is being answered goes with the client's calls. For services of this system alone.</summary>
@@ -77,7 +98,8 @@ public static class AuthenticationExtensions
         }
     }
 
-    private static void Configure(JwtBearerOptions options, IOptions<AuthenticationSettings> settings, IHttpMessageHandlerFactory handlers)
+    private static void Configure(
+        JwtBearerOptions options, IOptions<AuthenticationSettings> settings, IHttpMessageHandlerFactory handlers, TokenCache cache, RevokedTokens revoked)
     {
         options.Authority = settings.Value.Authority;
         options.Audience = settings.Value.Audience;
@@ -90,7 +112,12 @@ public static class AuthenticationExtensions
         options.TokenValidationParameters.ValidAlgorithms = settings.Value.Algorithms is { Count: > 0 } algorithms ? algorithms : ["ES256"];
         options.TokenValidationParameters.ValidTypes = settings.Value.TokenTypes is { Count: > 0 } types ? types : ["at+jwt"];
         options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30);
-        options.Events = new() { OnAuthenticationFailed = TellAbsenceAsync };
+        options.Events = new()
+        {
+            OnMessageReceived = revoked.After<MessageReceivedContext>(cache.FindAsync),
+            OnTokenValidated = revoked.After<TokenValidatedContext>(cache.AddAsync),
+            OnAuthenticationFailed = TellAbsenceAsync,
+        };
     }
 
     /// <summary>Without the keys nobody can tell whether the token is good, and the client must not throw it away.</summary>

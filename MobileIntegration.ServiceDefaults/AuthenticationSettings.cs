@@ -33,6 +33,20 @@ public sealed class AuthenticationSettings : IValidatableObject
     /// </summary>
     public IReadOnlyList<string>? TokenTypes { get; set; }
 
+    /// <summary>
+    /// How many validated tokens a process remembers, about 2 KB each, so that the signature of each is checked once; 0 (none) to 1,000,000,
+    /// 20,000 unless set.
+    /// </summary>
+    [Range(0, 1_000_000, ErrorMessage = "Authentication:CachedTokens must be from 0 to 1000000.")]
+    public int CachedTokens { get; set; } = 20_000;
+
+    /// <summary>
+    /// Seconds after which the identity service is asked for tokens that ended before their time, without news of one; 1 to 60, 1 unless set. Only with
+    /// <see cref="InternalAddress"/>.
+    /// </summary>
+    [Range(1, 60, ErrorMessage = "Authentication:RevocationPollSeconds must be from 1 to 60.")]
+    public int RevocationPollSeconds { get; set; } = 1;
+
     /// <summary>Whether an address may be used to talk of secrets: https, or http that does not leave this machine.</summary>
     public static bool IsSafe(string? address) =>
         Uri.TryCreate(address, UriKind.Absolute, out var uri) && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && uri.IsLoopback));

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace MobileIntegration.ServiceDefaults;
@@ -25,24 +26,34 @@ internal sealed class AuthorityRoute(AuthenticationSettings settings) : Delegati
 }
 
 /// <summary>Fetches the authority's keys ahead of the first request, again and again until they are here once.</summary>
-internal sealed class AuthorityKeys(IOptionsMonitor<JwtBearerOptions> options) : BackgroundService
+internal sealed partial class AuthorityKeys(IOptionsMonitor<JwtBearerOptions> options, TokenCache cache, ILogger<AuthorityKeys> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1));
+        var told = false;
         do
         {
+            var bearer = options.Get(JwtBearerDefaults.AuthenticationScheme);
             try
             {
-                var bearer = options.Get(JwtBearerDefaults.AuthenticationScheme);
                 await bearer.ConfigurationManager!.GetConfigurationAsync(stoppingToken);
+                cache.HasKeys = true;
                 return;
             }
-            catch (Exception) when (!stoppingToken.IsCancellationRequested)
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
-                // The first request will say so; there is nothing to do but ask again.
+                // At a start of the whole system the authority is often a moment behind: asked again, and told once.
+                if (!told)
+                {
+                    NotReached(logger, bearer.Authority, (exception.InnerException ?? exception).Message);
+                    told = true;
+                }
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The keys of the authority {Authority} are not here yet, and are asked for every second: {Reason}")]
+    private static partial void NotReached(ILogger logger, string? authority, string reason);
 }

@@ -119,7 +119,8 @@ public static class MigrationExtensions
             var connection = new NpgsqlConnection(settings.ConnectionString);
             try
             {
-                await connection.OpenAsync(ct);
+                // A cancellation between two steps of its handshake does not reach a server that is silent.
+                await connection.OpenAsync(ct).WaitAsync(ct);
                 return connection;
             }
             catch (Exception exception) when (exception is DbException or TimeoutException)

@@ -9,7 +9,9 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using JsonOptions = Microsoft.AspNetCore.Http.Json.JsonOptions;
 
 namespace MobileIntegration.ServiceDefaults;
@@ -23,6 +25,7 @@ internal static class Problems
         services.AddSingleton<IProblemDetailsWriter, ProblemWriter>();
         services.AddProblemDetails();
         services.AddExceptionHandler<UnreadableRequestHandler>();
+        services.AddExceptionHandler<DatabaseAwayHandler>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.ConfigureHttpJsonOptions(options =>
         {
@@ -47,7 +50,7 @@ internal static class Problems
 /// Writes every problem, whatever the request accepts: an error in an unexpected format is better than an empty one.
 /// An unexpected exception tells of itself in Development only.
 /// </summary>
-internal sealed class ProblemWriter(IOptions<JsonOptions> json, IHostEnvironment environment) : IProblemDetailsWriter
+internal sealed class ProblemWriter(IOptions<JsonOptions> json, IOptions<ProblemDetailsOptions> options, IHostEnvironment environment) : IProblemDetailsWriter
 {
     public bool CanWrite(ProblemDetailsContext context) => true;
 
@@ -64,6 +67,7 @@ internal sealed class ProblemWriter(IOptions<JsonOptions> json, IHostEnvironment
         }
         problem.Detail ??= Describe(problem.Status.Value, http);
         problem.Extensions["traceId"] = Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier;
+        options.Value.CustomizeProblemDetails?.Invoke(context);
         http.Response.StatusCode = problem.Status.Value;
         return new(http.Response.WriteAsJsonAsync(
             problem, problem.GetType(), json.Value.SerializerOptions, "application/problem+json", http.RequestAborted));
@@ -114,4 +118,43 @@ internal sealed class UnreadableRequestHandler(IProblemDetailsService problems) 
         var charset = request.GetTypedHeaders().ContentType?.Charset.Value ?? "";
         return charset.Length is 0 || Encoding.GetEncodings().Any(known => known.Name.Equals(charset.Trim('"'), StringComparison.OrdinalIgnoreCase));
     }
+}
+
+/// <summary>A database that cannot be reached, has no room or no session left, or is being stopped, is no fault of the service, and goes by.</summary>
+internal sealed partial class DatabaseAwayHandler(IProblemDetailsService problems, ILogger<DatabaseAwayHandler> logger) : IExceptionHandler
+{
+    public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+    {
+        if (Unwrap(exception) is not { } failure || !IsPassing(failure))
+        {
+            return false;
+        }
+        Away(logger, httpContext.Request.Method, (httpContext.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, failure.Message);
+        httpContext.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+        httpContext.Response.Headers.RetryAfter = "5";
+        return await problems.TryWriteAsync(new()
+        {
+            HttpContext = httpContext,
+            ProblemDetails = new()
+            {
+                Status = StatusCodes.Status503ServiceUnavailable,
+                Detail = "The database of this service cannot be used now. Try again later; a change, with the same Idempotency-Key.",
+            },
+            Exception = exception,
+        });
+    }
+
+    /// <summary>Entity Framework wraps it. In an exception of ours it is somebody else's database, of which that exception tells.</summary>
+    private static NpgsqlException? Unwrap(Exception exception) => exception switch
+    {
+        NpgsqlException failure => failure,
+        { InnerException: { } inner } when exception is InvalidOperationException || exception.GetType().Name is "DbUpdateException" => Unwrap(inner),
+        _ => null,
+    };
+
+    private static bool IsPassing(NpgsqlException failure) =>
+        failure is not PostgresException answer || answer.IsTransient || answer.SqlState.StartsWith("57P", StringComparison.Ordinal);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Route} was answered with 503, as the database cannot be used: {Reason}")]
+    private static partial void Away(ILogger logger, string method, string? route, string reason);
 }

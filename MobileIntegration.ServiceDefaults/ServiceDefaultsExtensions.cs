@@ -7,7 +7,7 @@ using MobileIntegration.ServiceDefaults;
 
 namespace Microsoft.Extensions.Hosting;
 
-/// <summary>How every service of the system runs: telemetry, health, discovery, resilience, problems, time-outs, limits, OpenAPI.</summary>
+/// <summary>How every service of the system runs: telemetry, health, discovery, resilience, problems, time-outs, deadlines, limits, OpenAPI.</summary>
 public static class ServiceDefaultsExtensions
 {
     /// <summary>Registers the defaults. Call it first, and <see cref="MapDefaultEndpoints"/> first after Build.</summary>
@@ -18,12 +18,16 @@ public static class ServiceDefaultsExtensions
         builder.AddManagementPort();
         builder.AddListeningServer();
 
-        builder.Services.AddOpenApi();
+        builder.AddApiDocument();
         builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), ["live"]);
         builder.Services.AddServiceDiscovery();
+        builder.Services.AddOptions<DeadlineOptions>().BindConfiguration("Deadlines").ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddTransient<DeadlinePassing>();
         builder.Services.ConfigureHttpClientDefaults(http =>
         {
-            http.AddStandardResilienceHandler(SuitMobileCallers);
+            http.AddHttpMessageHandler<DeadlinePassing>();
+            // What one service does is not counted against another.
+            http.AddStandardResilienceHandler(SuitMobileCallers).SelectPipelineByAuthority();
             http.AddServiceDiscovery();
         });
         return builder;
@@ -41,12 +45,14 @@ public static class ServiceDefaultsExtensions
         app.UseStatusCodePages();
         app.UseManagementPort();
         app.UseRequestTimeouts();
+        app.UseOverloadProtection();
+        app.UseDeadlines();
         app.UseTokenAuthentication();
 
         app.MapHealthChecks("/health", new() { ResponseWriter = WriteHealthAsync }).WithMetadata(ManagementEndpoint.Instance);
         app.MapHealthChecks("/alive", new() { Predicate = check => check.Tags.Contains("live"), ResponseWriter = WriteHealthAsync })
             .WithMetadata(ManagementEndpoint.Instance);
-        app.MapOpenApi().WithMetadata(ManagementEndpoint.Instance);
+        app.MapOpenApi(ApiDocument.Path).WithMetadata(ManagementEndpoint.Instance);
         return app;
     }
 
@@ -54,7 +60,7 @@ public static class ServiceDefaultsExtensions
     /// A person waits for the answer: two quick retries of safe methods within 15 s in all, none where the server said when to come back
     /// (Retry-After goes up to the caller instead, who knows whether waiting is worth it, and layers do not multiply their attempts).
     /// </summary>
-    private static void SuitMobileCallers(HttpStandardResilienceOptions options)
+    internal static void SuitMobileCallers(HttpStandardResilienceOptions options)
     {
         options.AttemptTimeout.Timeout = TimeSpan.FromSeconds(5);
         options.TotalRequestTimeout.Timeout = TimeSpan.FromSeconds(15);

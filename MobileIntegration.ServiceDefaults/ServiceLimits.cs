@@ -12,4 +12,11 @@ public sealed class ServiceLimits
     /// <summary>The largest request body in bytes, larger ones are answered with 413; 1 KiB to 1 GiB, 1 MiB unless set.</summary>
     [Range(1024, 1073741824, ErrorMessage = "Limits:BodyBytes must be from 1024 to 1073741824.")]
     public long BodyBytes { get; set; } = 1_048_576;
+
+    /// <summary>
+    /// How many requests a process answers at once, more are answered with 503 and Retry-After; 1 to 100,000, 200 unless set. Not for the gateway,
+    /// open streams and health checks.
+    /// </summary>
+    [Range(1, 100_000, ErrorMessage = "Limits:Concurrency must be from 1 to 100000.")]
+    public int Concurrency { get; set; } = 200;
 }

@@ -8,6 +8,9 @@ namespace MobileIntegration.ServiceDefaults;
 /// <summary>The life of a service's process, from its start to its exit code.</summary>
 public static class ServiceProcess
 {
+    /// <summary>What reads settings into options; its failures name the setting.</summary>
+    private const string BinderName = "Microsoft.Extensions.Configuration.Binder";
+
     /// <summary>
     /// Builds the service, validates its options, runs its migrations, then listens until it is told to stop. A start that the operator
     /// has to mend ends with one line on standard error, which says the mend, and exit code 1. SIGTERM and SIGINT stop a start as they stop a
@@ -17,6 +20,7 @@ public static class ServiceProcess
     public static async Task<int> RunAsync(Func<WebApplication> build)
     {
         ArgumentNullException.ThrowIfNull(build);
+        BatchedOutput.Use();
         var stopping = CancellationToken.None;
         try
         {
@@ -34,6 +38,10 @@ public static class ServiceProcess
         catch (StartException exception)
         {
             return Explain(exception.Message);
+        }
+        catch (InvalidOperationException exception) when (exception.Source is BinderName)
+        {
+            return Explain($"{exception.Message} Correct the setting, or remove it for its default.");
         }
         catch (OptionsValidationException exception)
         {

@@ -37,6 +37,7 @@ public static class SliceExtensions
         {
             builder.AddTokenAuthentication();
         }
+        builder.Services.AddOverloadProtection();
         foreach (var slice in chosen)
         {
             slice.Add(builder);
@@ -50,17 +51,12 @@ public static class SliceExtensions
         ArgumentNullException.ThrowIfNull(app);
         foreach (var slice in app.Services.GetRequiredService<ChosenSlices>().Slices)
         {
-            if (slice.Public)
-            {
-                slice.Map(app);
-                continue;
-            }
-            var group = app.MapGroup("");
-            if (slice.Scope is { } scope)
+            var group = app.MapGroup("").ProtectFromOverload().Describe(slice);
+            if (slice is { Public: false, Scope: { } scope })
             {
                 group.RequireScope(scope);
             }
-            else
+            else if (!slice.Public)
             {
                 group.RequireAuthorization();
             }
