@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using MobileIntegration.Contracts;
-using StackExchange.Redis;
+using MobileIntegration.ServiceDefaults;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Model;
 
@@ -24,7 +24,7 @@ internal sealed class AppGate(
     {
         // What is no route of a service has nothing to be kept from.
         if (context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>() is null
-            || Array.Exists(NeverGated, path => context.Request.Path.StartsWithSegments(path)))
+            || !IsGated(context.Request.Path))
         {
             await next(context);
             return;
@@ -49,8 +49,11 @@ internal sealed class AppGate(
             await WithoutHeadersAsync(context);
             return;
         }
+        context.Features.Set(call);
         await JudgeAsync(context, call);
     }
+
+    public static bool IsGated(PathString path) => !Array.Exists(NeverGated, never => path.StartsWithSegments(never));
 
     private async Task JudgeAsync(HttpContext context, AppCall call)
     {
@@ -183,15 +186,10 @@ internal static class AppGateExtensions
         builder.Services.AddOptions<AppGateOptions>().BindConfiguration("AppGate").ValidateDataAnnotations().ValidateOnStart();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<AppGateCalls>();
-        builder.Services.AddHttpClient<DevicesClient>(http => http.BaseAddress = new("http://devices"));
+        builder.Services.AddHttpClient<DevicesClient>(http => http.BaseAddress = new("http://devices")).WithoutRetries();
         builder.Services.AddSingleton<AppGateRules>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<AppGateRules>());
-        var isNew = !builder.Services.Any(service => service.ServiceType == typeof(IConnectionMultiplexer));
-        if (isNew && builder.Configuration.GetConnectionString("redis") is { Length: > 0 })
-        {
-            // Redis only brings the news sooner; without it the gateway goes on.
-            builder.AddRedisClient("redis", settings => settings.DisableHealthChecks = true);
-        }
+        builder.AddRedisNews();
     }
 
     /// <summary>Ahead of the check of tokens, so before the default endpoints: a version that is blocked need not log in to learn of it.</summary>

@@ -44,7 +44,11 @@ internal sealed class AppGateRules(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.Yield();
-        var listening = ListenAsync(stoppingToken);
+        var listening = RedisNews.ListenAsync(
+            services.GetService<IConnectionMultiplexer>(), AppRuleSet.Channel,
+            version => _news.Writer.TryWrite(version?.TryParse(out long told) is true ? told : null),
+            () => logger.LogWarning("Redis is away: changes of rules are seen by the poll alone, every {Seconds} s", options.Value.PollSeconds),
+            time, stoppingToken);
         while (!stoppingToken.IsCancellationRequested)
         {
             try
@@ -92,38 +96,6 @@ internal sealed class AppGateRules(
         catch (OperationCanceledException)
         {
             // Nothing was told.
-        }
-    }
-
-    /// <summary>Subscribes once; the client does so again after every interruption, and then what was missed is fetched.</summary>
-    private async Task ListenAsync(CancellationToken stopping)
-    {
-        if (services.GetService<IConnectionMultiplexer>() is not { } redis)
-        {
-            return;
-        }
-        redis.ConnectionRestored += (_, _) => _news.Writer.TryWrite(null);
-        while (true)
-        {
-            try
-            {
-                await redis.GetSubscriber().SubscribeAsync(
-                    RedisChannel.Literal(AppRuleSet.Channel), (_, version) => _news.Writer.TryWrite(version.TryParse(out long told) ? told : null));
-                _news.Writer.TryWrite(null);
-                return;
-            }
-            catch (Exception exception) when (exception is RedisException or TimeoutException)
-            {
-                logger.LogWarning("Redis is away: changes of rules are seen by the poll alone, every {Seconds} s", options.Value.PollSeconds);
-            }
-            try
-            {
-                await Task.Delay(Retry, time, stopping);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
         }
     }
 }

@@ -8,32 +8,37 @@ namespace Gateway;
 internal static class Routes
 {
     /// <summary>The scope is what an access token must allow; null for what needs no token, which is what leads to one.</summary>
-    private static readonly (string Path, string Service, string? Scope)[] All =
+    private static readonly Route[] All =
     [
-        ("/api/home/{**rest}", "home", Scopes.Home),
-        ("/devices/init", "devices", null),
-        ("/devices/keys", "devices", null),
-        ("/devices/admin/{**rest}", "devices", Scopes.DevicesAdmin),
-        ("/devices/{**rest}", "devices", Scopes.Devices),
-        ("/identity/.well-known/{**rest}", Identity, null),
-        ("/identity/connect/{**rest}", Identity, null),
-        ("/identity/device", Identity, null),
-        ("/identity/logout", Identity, null),
+        new("/api/home/{**rest}", "home", Scopes.Home),
+        new("/api/catalog/{**rest}", "catalog", Scopes.Catalog),
+        new("/api/orders/{**rest}", "app-orders", Scopes.Orders),
+        new("/api/account/{**rest}", "account", Scopes.Account),
+        new("/changes/{**rest}", "changes", Scopes.IntegrationAdmin),
+        new("/commands/{**rest}", "commands", Scopes.IntegrationAdmin),
+        new("/devices/init", "devices", null),
+        new("/devices/keys", "devices", null),
+        new("/devices/admin/{**rest}", "devices", Scopes.DevicesAdmin),
+        new("/devices/{**rest}", "devices", Scopes.Devices),
+        new("/ofrep/v1/{**rest}", "configuration", null, BodyBytes: 65536),
+        new("/configuration/admin/{**rest}", "configuration", Scopes.ConfigurationAdmin),
+        new("/identity/.well-known/{**rest}", Identity, null),
+        new("/identity/connect/{**rest}", Identity, null, BodyBytes: 65536, Seconds: 10),
+        new("/identity/device", Identity, null),
+        new("/identity/logout", Identity, null),
     ];
 
-    private const string Identity = "identity";
+    public const string Identity = "identity";
 
     /// <summary>Neither CONNECT, which asks for a tunnel, nor TRACE, which reads back what a proxy added.</summary>
-    private static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    public static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
     public static void AddRoutes(this IHostApplicationBuilder builder)
     {
         // A service may be silent for less than the request may take, so that the answer is the service's fault and says so.
         var limits = builder.Configuration.GetSection("Limits").Get<ServiceLimits>() ?? new();
         var silence = TimeSpan.FromSeconds(limits.RequestSeconds * 5 / 6.0);
-        // With an authority outside there is no identity service here.
-        var own = builder.Configuration["Authentication:InternalAddress"] is { Length: > 0 };
-        var routes = All.Where(route => own || route.Service is not Identity).ToList();
+        var routes = Of(builder.Configuration);
         builder.AddTokenAuthentication();
         var authorization = builder.Services.AddAuthorizationBuilder();
         foreach (var scope in routes.Select(route => route.Scope).OfType<string>().Distinct())
@@ -49,6 +54,8 @@ internal static class Routes
                     ClusterId = route.Service,
                     AuthorizationPolicy = route.Scope ?? "anonymous",
                     Match = new() { Path = route.Path, Methods = Methods },
+                    MaxRequestBodySize = route.BodyBytes,
+                    Timeout = route.Seconds is { } seconds ? TimeSpan.FromSeconds(Math.Min(seconds, limits.RequestSeconds)) : null,
                 })],
                 [.. routes.Select(route => route.Service).Distinct().Select(service => new ClusterConfig
                 {
@@ -57,7 +64,35 @@ internal static class Routes
                     // Kestrel reads headers as UTF-8; the client's default is to refuse what is not ASCII.
                     HttpClient = new HttpClientConfig { RequestHeaderEncoding = "utf-8" },
                     HttpRequest = new ForwarderRequestConfig { ActivityTimeout = silence },
+                    HealthCheck = UpstreamSetup.Health(builder.Configuration),
                 })])
+            .AddTransforms(UpstreamSetup.Transforms)
             .Services.AddSingleton<Yarp.ReverseProxy.ServiceDiscovery.IDestinationResolver, DiscoveredDestinations>();
+    }
+
+    /// <summary>The routes that there are. With an authority outside there is no identity service here.</summary>
+    public static IReadOnlyList<Route> Of(IConfiguration configuration)
+    {
+        var own = configuration["Authentication:InternalAddress"] is { Length: > 0 };
+        return [.. All.Where(route => own || route.Service is not Identity)];
+    }
+
+    /// <returns>The route that leads from outside to the path of a service; null when none does.</returns>
+    public static Route? To(string path, IEnumerable<Route> routes) => routes.Where(route => route.Leads(path)).MaxBy(route => route.Steady.Length);
+
+    /// <param name="BodyBytes">The largest body, when less than <see cref="ServiceLimits.BodyBytes"/>.</param>
+    /// <param name="Seconds">The time to the end of the answer, when less than <see cref="ServiceLimits.RequestSeconds"/>.</param>
+    internal sealed record Route(string Path, string Service, string? Scope, long? BodyBytes = null, int? Seconds = null)
+    {
+        private const string Rest = "/{**rest}";
+
+        /// <summary>What it is about, in the names of the document: the path's first word that says anything.</summary>
+        public string Area => Path.Split('/').First(word => word is not ("" or "api"));
+
+        /// <summary>The part before what may be anything.</summary>
+        public string Steady => Path.EndsWith(Rest, StringComparison.Ordinal) ? Path[..^Rest.Length] : Path;
+
+        public bool Leads(string path) => path.Equals(Steady, StringComparison.Ordinal)
+            || (Steady.Length < Path.Length && path.StartsWith(Steady, StringComparison.Ordinal) && path[Steady.Length] is '/');
     }
 }

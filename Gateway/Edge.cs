@@ -1,0 +1,76 @@
+using Microsoft.AspNetCore.Cors.Infrastructure;
+using Microsoft.AspNetCore.ResponseCompression;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+
+namespace Gateway;
+
+/// <summary>What stands between the open net and all else.</summary>
+internal static class Edge
+{
+    /// <summary>Of the answers, what a web page may read.</summary>
+    private static readonly string[] Readable =
+    [
+        RequestLog.Header, AppGate.DecisionHeader, Idempotency.ReplayedHeader, "Age", "ETag", "Link", "Location", "Retry-After", "WWW-Authenticate",
+        "RateLimit", "RateLimit-Policy",
+    ];
+
+    public static void AddEdge(this IHostApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        // It writes whole addresses, with what stands in the query.
+        builder.Configuration["Logging:LogLevel:Yarp.ReverseProxy.Forwarder"] ??= "Warning";
+        // Every probe of every destination; that one has come or gone is told by DestinationHealthUpdater.
+        builder.Configuration["Logging:LogLevel:Yarp.ReverseProxy.Health.ActiveHealthCheckMonitor"] ??= "Error";
+        services.AddOptions<EdgeOptions>().BindConfiguration("Edge").ValidateDataAnnotations()
+            .Validate(edge => edge.HeaderLineBytes <= edge.HeaderBytes, "Edge:HeaderLineBytes must not be more than Edge:HeaderBytes.")
+            .ValidateOnStart();
+        services.AddOptions<KestrelServerOptions>().Configure<IOptions<EdgeOptions>>((kestrel, edge) =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestLineSize = edge.Value.UrlBytes * 2;
+            kestrel.Limits.MaxRequestHeadersTotalSize = edge.Value.HeaderBytes * 2;
+            kestrel.Limits.MaxRequestHeaderCount = edge.Value.HeaderCount * 2;
+        });
+        // RFC 9112, section 2.2, lets a server take a bare LF for the end of a line; not every server before this one does.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
+        services.AddHsts(hsts => hsts.MaxAge = TimeSpan.FromDays(365));
+        services.AddProblemDetails(options => options.CustomizeProblemDetails =
+            context => context.ProblemDetails.Extensions["requestId"] = context.HttpContext.TraceIdentifier);
+
+        services.AddResponseCompression(compression =>
+        {
+            compression.EnableForHttps = true;
+            compression.MimeTypes = [.. ResponseCompressionDefaults.MimeTypes, "application/problem+json"];
+        });
+        services.AddOptions<CorsSettings>().BindConfiguration("Cors").ValidateDataAnnotations().ValidateOnStart();
+        services.AddCors();
+        services.AddOptions<CorsOptions>().Configure<IOptions<CorsSettings>>((cors, settings) =>
+            cors.AddDefaultPolicy(policy =>
+            {
+                policy.WithOrigins([.. settings.Value.Origins]).WithMethods(Routes.Methods).AllowAnyHeader()
+                    .WithExposedHeaders(Readable).SetPreflightMaxAge(TimeSpan.FromHours(1));
+                if (settings.Value.Credentials)
+                {
+                    policy.AllowCredentials();
+                }
+            }));
+    }
+
+    /// <summary>First of all.</summary>
+    public static void UseEdge(this WebApplication app)
+    {
+        app.UseMiddleware<RequestLog>();
+        app.UseHsts();
+        app.UseMiddleware<RequestGuard>();
+        if (app.Configuration.GetSection("Cors:Origins").GetChildren().Any())
+        {
+            app.UseCors();
+        }
+        // Over TLS the length of what is compressed tells of it (BREACH), and these answers hold tokens beside what a page of another origin can choose.
+        app.UseWhen(context => !context.Request.Path.StartsWithSegments("/identity"), rest => rest.UseResponseCompression());
+    }
+
+    /// <summary>After the check of tokens: nothing is read for a caller who may not call.</summary>
+    public static void UseBodyGuard(this WebApplication app) => app.UseMiddleware<BodyGuard>();
+}
