@@ -17,6 +17,12 @@ internal static class Ids
     /// <summary><c>4500001234</c></summary>
     public static bool IsOrder([NotNullWhen(true)] string? id) => id is { Length: 10 } && AllDigits(id);
 
+    /// <summary><c>W07</c></summary>
+    public static bool IsStore([NotNullWhen(true)] string? id) => id is ['W', ..] and { Length: 3 } && AllDigits(id.AsSpan(1));
+
+    /// <summary><c>K07</c></summary>
+    public static bool IsCategory([NotNullWhen(true)] string? id) => id is ['K', ..] and { Length: 3 } && AllDigits(id.AsSpan(1));
+
     /// <summary>Reads a comma list of ids; duplicates count once.</summary>
     /// <param name="error">What is wrong with it; null when nothing is.</param>
     public static IReadOnlyCollection<string> Parse(string? list, Predicate<string> isValid, string form, out string? error)

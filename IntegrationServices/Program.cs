@@ -1,3 +1,5 @@
+using IntegrationServices.Changes;
+using IntegrationServices.Commands;
 using IntegrationServices.Customers;
 using IntegrationServices.Inventory;
 using IntegrationServices.Orders;
@@ -12,7 +14,9 @@ return await ServiceProcess.RunAsync(() =>
         new("customers", CustomersSetup.AddCustomers, CustomersEndpoints.MapCustomers),
         new("products", ProductsSetup.AddProducts, ProductsEndpoints.MapProducts),
         new("orders", OrdersSetup.AddOrders, OrdersEndpoints.MapOrders),
-        new("inventory", InventorySetup.AddInventory, InventoryEndpoints.MapInventory));
+        new("inventory", InventorySetup.AddInventory, InventoryEndpoints.MapInventory),
+        new("commands", CommandsSetup.AddCommands, CommandsEndpoints.MapCommands, Scopes.IntegrationAdmin),
+        new("changes", ChangesSetup.AddChanges, ChangesEndpoints.MapChanges, Scopes.IntegrationAdmin));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

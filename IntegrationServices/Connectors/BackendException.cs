@@ -18,17 +18,28 @@ internal sealed class BackendException(string system, int status, string reason,
 
     public TimeSpan RetryAfter { get; } = retryAfter;
 
+    /// <summary>The same call will fail again until somebody has mended data or a program.</summary>
+    public bool NeedsMending { get; private init; }
+
     public static BackendException From(string system, CallFailure failure, Exception inner) =>
         new(system, failure.Status, failure.Reason, failure.RetryAfter, inner);
 
     /// <summary>A record that lacks what its contract promises, or holds something else.</summary>
     public static BackendException Unusable(string system, string record, string field, string what) =>
-        new(system, StatusCodes.Status502BadGateway, $"answered {record} whose {field} {what}", UntilMended);
+        new(system, StatusCodes.Status502BadGateway, $"answered {record} whose {field} {what}", UntilMended) { NeedsMending = true };
+
+    /// <summary>An answer that says that the call itself is wrong.</summary>
+    public static BackendException Misunderstood(string system, string reason, Exception? inner = null) =>
+        new(system, StatusCodes.Status502BadGateway, reason, UntilMended, inner) { NeedsMending = true };
 
     /// <summary>What an HTTP status other than the expected ones means.</summary>
     public static BackendException Answered(string system, HttpResponseMessage response)
     {
         var status = (int)response.StatusCode;
+        if (status is StatusCodes.Status401Unauthorized or StatusCodes.Status403Forbidden)
+        {
+            return new(system, StatusCodes.Status502BadGateway, $"does not take our credentials ({status}): see Backends:{system}", TimeSpan.FromSeconds(10));
+        }
         return status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable
             ? new(system, StatusCodes.Status503ServiceUnavailable, $"refuses calls for now ({status})", Delay(response) ?? TimeSpan.FromSeconds(1))
             : status is StatusCodes.Status408RequestTimeout or StatusCodes.Status504GatewayTimeout

@@ -1,13 +1,15 @@
 using System.ComponentModel.DataAnnotations;
 using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Options;
 using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;
+using Polly;
 
 namespace IntegrationServices.Connectors;
 
 /// <summary>How one backend system is called; configuration section <c>Backends:{system}</c>.</summary>
-internal sealed class ConnectorOptions
+internal sealed class ConnectorOptions : IValidatableObject
 {
     /// <summary>Where it is, a service-discovery name by default. Not used for a system that is reached by a connection string.</summary>
     [Required, Url(ErrorMessage = "Backends:*:Address must be an absolute http(s) address.")]
@@ -16,6 +18,59 @@ internal sealed class ConnectorOptions
     /// <summary>The longest that one call may take, retries and the reading of the answer included; 0.05 to 60 s, 5 unless set.</summary>
     [Range(0.05, 60, ErrorMessage = "Backends:*:TimeoutSeconds must be from 0.05 to 60.")]
     public double TimeoutSeconds { get; set; } = 5;
+
+    /// <summary>The bulkhead: calls of one process that may be under way at once; as many wait, more fail with 503; 1 to 10,000, 100 unless set.</summary>
+    [Range(1, 10_000, ErrorMessage = "Backends:*:Concurrency must be from 1 to 10000.")]
+    public int Concurrency { get; set; } = 100;
+
+    /// <summary>Sent in the header <see cref="ApiKeyHeader"/>.</summary>
+    public string? ApiKey { get; set; }
+
+    public string ApiKeyHeader { get; set; } = "X-Api-Key";
+
+    /// <summary>With <see cref="Password"/>, sent as HTTP Basic.</summary>
+    public string? UserName { get; set; }
+
+    public string? Password { get; set; }
+
+    /// <summary>Where an OAuth access token is fetched with <see cref="ClientId"/>, <see cref="ClientSecret"/> and <see cref="Scope"/> (client credentials).</summary>
+    [Url(ErrorMessage = "Backends:*:TokenAddress must be an absolute http(s) address.")]
+    public string? TokenAddress { get; set; }
+
+    public string? ClientId { get; set; }
+
+    public string? ClientSecret { get; set; }
+
+    public string? Scope { get; set; }
+
+    /// <summary>PEM file of the certificate that this side shows (mutual TLS).</summary>
+    public string? ClientCertificate { get; set; }
+
+    /// <summary>PEM file of its key; unset when the certificate's file holds it.</summary>
+    public string? ClientKey { get; set; }
+
+    /// <summary>PEM file of the authority that issued the system's certificate; unset for those that this machine trusts.</summary>
+    public string? CertificateAuthority { get; set; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        string?[] kinds = [ApiKey, UserName, TokenAddress];
+        if (kinds.Count(kind => kind is not null) > 1)
+        {
+            yield return new("Backends:*: set one of ApiKey, UserName and TokenAddress, not several.");
+        }
+        if (TokenAddress is not null && (string.IsNullOrEmpty(ClientId) || string.IsNullOrEmpty(ClientSecret)))
+        {
+            yield return new("Backends:*:TokenAddress needs ClientId and ClientSecret.");
+        }
+        foreach (var file in (string?[])[ClientCertificate, ClientKey, CertificateAuthority])
+        {
+            if (file is not null && !File.Exists(file))
+            {
+                yield return new($"Backends:*: the file {file} of a certificate or key is not there.");
+            }
+        }
+    }
 }
 
 internal static class ConnectorExtensions
@@ -35,6 +90,34 @@ internal static class ConnectorExtensions
         return connectorOptions;
     }
 
+    /// <summary>Slices of one process share the connector of a system.</summary>
+    /// <returns>False when it is there already.</returns>
+    public static bool IsNewConnector(this IHostApplicationBuilder builder, string system) => builder.Properties.TryAdd($"connector:{system}", true);
+
+    /// <summary>
+    /// Two quick retries of what may be repeated, none where the system said when to come back. A system half of whose answers are failures is left
+    /// alone for a moment; one that fails now and then is not.
+    /// </summary>
+    public static void SuitBackends(this HttpStandardResilienceOptions options, Func<Outcome<HttpResponseMessage>, bool> isTransient)
+    {
+        options.AttemptTimeout.Timeout = TimeSpan.FromSeconds(5);
+        options.TotalRequestTimeout.Timeout = TimeSpan.FromSeconds(15);
+        options.Retry.MaxRetryAttempts = 2;
+        options.Retry.Delay = TimeSpan.FromMilliseconds(150);
+        options.Retry.ShouldRetryAfterHeader = false;
+        options.Retry.ShouldHandle = attempt => ValueTask.FromResult(isTransient(attempt.Outcome) && attempt.Outcome.Result?.Headers.RetryAfter is null);
+        options.CircuitBreaker.FailureRatio = 0.5;
+        options.CircuitBreaker.ShouldHandle = attempt => ValueTask.FromResult(isTransient(attempt.Outcome));
+    }
+
+    /// <summary>The bulkhead: one slow system holds up so many callers and no more.</summary>
+    public static IHttpStandardResiliencePipelineBuilder AddBulkhead(this IHttpStandardResiliencePipelineBuilder pipeline, string system) =>
+        pipeline.Configure((options, services) =>
+        {
+            var most = services.GetRequiredService<IOptionsMonitor<ConnectorOptions>>().For(system).Concurrency;
+            (options.RateLimiter.DefaultRateLimiterOptions.PermitLimit, options.RateLimiter.DefaultRateLimiterOptions.QueueLimit) = (most, most);
+        });
+
     public static ConnectorOptions For(this IOptionsMonitor<ConnectorOptions> options, string system) => options.Get(system);
 }
 
@@ -44,7 +127,8 @@ internal static class Guarded
     public static async Task<T> CallAsync<T>(string system, ConnectorOptions options, Func<CancellationToken, Task<T>> call, CancellationToken ct)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        deadline.CancelAfter(TimeSpan.FromSeconds(options.TimeoutSeconds));
+        var patience = TimeSpan.FromSeconds(options.TimeoutSeconds);
+        deadline.CancelAfter(Deadline.Current is { } caller && caller.Remaining < patience ? caller.Remaining : patience);
         try
         {
             return await call(deadline.Token);

@@ -4,33 +4,34 @@ using System.ServiceModel;
 using System.ServiceModel.Channels;
 using System.ServiceModel.Description;
 using System.ServiceModel.Dispatcher;
+using System.Text;
 using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Options;
 using MobileIntegration.ServiceDefaults;
 
 namespace IntegrationServices.Connectors;
 
-/// <summary>SOAP 1.1 through WCF's client, sent by an HttpClient handler as any other call is: discovery, resilience and telemetry are the same.</summary>
+/// <summary>SOAP 1.1 or 1.2 through WCF's client, sent by an HttpClient handler as any other call is: discovery, resilience and telemetry are the same.</summary>
 /// <typeparam name="TService">The service contract.</typeparam>
 internal sealed class SoapConnector<TService> : IDisposable where TService : class
 {
+    private const int LargestAnswer = 4 * 1024 * 1024;
     private readonly ConnectorOptions _options;
     private readonly ChannelFactory<TService> _channels;
 
-    public SoapConnector(string system, string path, ConnectorOptions options, HttpMessageHandler handler)
+    /// <param name="isSoap12">SOAP 1.2 (media type application/soap+xml), without WS-Addressing; otherwise SOAP 1.1.</param>
+    public SoapConnector(string system, string path, ConnectorOptions options, HttpMessageHandler handler, bool isSoap12 = false)
     {
         System = system;
         _options = options;
         var address = new Uri(new Uri(options.Address), path);
-        var binding = new BasicHttpBinding
+        HttpTransportBindingElement transport = address.Scheme is "https" ? new HttpsTransportBindingElement() : new HttpTransportBindingElement();
+        transport.MaxReceivedMessageSize = LargestAnswer;
+        var version = MessageVersion.CreateVersion(isSoap12 ? EnvelopeVersion.Soap12 : EnvelopeVersion.Soap11, AddressingVersion.None);
+        var binding = new CustomBinding(new TextMessageEncodingBindingElement(version, Encoding.UTF8), transport)
         {
-            MaxReceivedMessageSize = 4 * 1024 * 1024,
             SendTimeout = TimeSpan.FromSeconds(options.TimeoutSeconds),
         };
-        if (address.Scheme is "https")
-        {
-            binding.Security.Mode = BasicHttpSecurityMode.Transport;
-        }
         _channels = new ChannelFactory<TService>(binding, new EndpointAddress(address));
         _channels.Endpoint.EndpointBehaviors.Add(new SendWith(handler));
     }
@@ -114,40 +115,37 @@ internal sealed class SoapAnswersOnly(string system) : DelegatingHandler
     }
 
     private static bool IsFault(HttpResponseMessage response) =>
-        response is { StatusCode: HttpStatusCode.InternalServerError, Content.Headers.ContentType: MediaTypeHeaderValue { MediaType: "text/xml" } };
+        response is
+        {
+            StatusCode: HttpStatusCode.InternalServerError or HttpStatusCode.BadRequest,
+            Content.Headers.ContentType: MediaTypeHeaderValue { MediaType: "text/xml" or "application/soap+xml" },
+        };
 }
 
 internal static class SoapConnectorExtensions
 {
     /// <summary>A connector to a service all of whose operations may be repeated: they are tried again as safe methods are.</summary>
-    public static void AddSoapConnector<TService>(this IHostApplicationBuilder builder, string system, string path) where TService : class
+    public static void AddSoapConnector<TService>(this IHostApplicationBuilder builder, string system, string path, bool isSoap12 = false)
+        where TService : class
     {
         builder.AddConnectorOptions(system);
         var client = builder.Services.AddHttpClient(system)
-            .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // the channel factory keeps the handler
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(2) });
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan); // the channel factory keeps the handler
 #pragma warning disable EXTEXP0001 // the only way to replace the default for one client, and stable in practice
         client.RemoveAllResilienceHandlers();
 #pragma warning restore EXTEXP0001
         client.AddHttpMessageHandler(() => new SoapAnswersOnly(system));
         client.AddStandardResilienceHandler(options =>
         {
-            options.AttemptTimeout.Timeout = TimeSpan.FromSeconds(5);
-            options.TotalRequestTimeout.Timeout = TimeSpan.FromSeconds(15);
-            options.Retry.MaxRetryAttempts = 2;
-            options.Retry.Delay = TimeSpan.FromMilliseconds(150);
-            options.Retry.ShouldRetryAfterHeader = false;
             // A fault has status 500 and is an answer: the same one comes again.
-            options.Retry.ShouldHandle = attempt => ValueTask.FromResult(IsTransient(attempt.Outcome) && attempt.Outcome.Result?.Headers.RetryAfter is null);
-            options.CircuitBreaker.ShouldHandle = attempt => ValueTask.FromResult(IsTransient(attempt.Outcome));
-        });
+            options.SuitBackends(outcome => outcome.Result?.StatusCode is not HttpStatusCode.InternalServerError && HttpClientResiliencePredicates.IsTransient(outcome));
+        }).AddBulkhead(system);
+        client.AddCredentials(builder, system);
         builder.Services.AddSingleton(services => new SoapConnector<TService>(
             system,
             path,
             services.GetRequiredService<IOptionsMonitor<ConnectorOptions>>().For(system),
-            services.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler(system)));
+            services.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler(system),
+            isSoap12));
     }
-
-    private static bool IsTransient(Polly.Outcome<HttpResponseMessage> outcome) =>
-        outcome.Result?.StatusCode is not HttpStatusCode.InternalServerError && HttpClientResiliencePredicates.IsTransient(outcome);
 }

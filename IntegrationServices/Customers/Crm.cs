@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net.Http.Headers;
 using IntegrationServices.Connectors;
 using MobileIntegration.Contracts;
 
@@ -18,6 +20,46 @@ internal sealed class Crm([FromKeyedServices(Crm.Name)] RestConnector connector)
         var record = new SourceRecord(Name, "a page of customers");
         return [.. record.Required(page?.Items).Select(Map)];
     }
+
+    /// <summary>A page of the customers in whose name, e-mail or city the text is, ordered by id.</summary>
+    /// <param name="page">From 1.</param>
+    /// <param name="size">1 to 200.</param>
+    public async Task<List<Customer>> SearchAsync(string text, int page, int size, CancellationToken ct)
+    {
+        var uri = string.Create(CultureInfo.InvariantCulture, $"/crm/v1/customers?page={page}&pageSize={size}&q={Uri.EscapeDataString(text)}");
+        return [.. new SourceRecord(Name, "a page of customers").Required((await connector.GetAsync<CrmPage>(uri, ct))?.Items).Select(Map)];
+    }
+
+    /// <summary>Sets the address of a type, or adds it; the same again changes nothing.</summary>
+    /// <exception cref="BackendException">No usable answer, or somebody else changed the customer in between.</exception>
+    public async Task<AddressChange> ChangeAddressAsync(string id, AddressType type, NewAddress address, CancellationToken ct)
+    {
+        var path = $"/crm/v1/customers/{Uri.EscapeDataString(id)}";
+        if (await connector.GetTaggedAsync<CrmCustomer>(path, ct) is not { } read)
+        {
+            return new(IsKnown: false, null);
+        }
+        var name = type.ToString().ToLowerInvariant();
+        var addresses = new SourceRecord(Name, $"customer {id}").Required(read.Record.Addresses);
+        var former = addresses.Find(one => one.Type == name);
+        // Where the new address is on the map is not known.
+        var changed = new CrmAddress(name, former?.Primary ?? false, address.Street, address.HouseNumber, address.Postcode, address.City, address.Country, null, null);
+        if (former is not null && former with { Latitude = null, Longitude = null } == changed)
+        {
+            return new(IsKnown: true, null, Revision(read.Tag));
+        }
+        var merged = former is null ? [.. addresses, changed] : addresses.ConvertAll(one => ReferenceEquals(one, former) ? changed : one);
+        var (refusal, tag) = await connector.PatchAsync(path, new { addresses = merged }, read.Tag, ct);
+        return new(IsKnown: true, refusal, Revision(tag));
+    }
+
+    /// <param name="Refusal">Why the Crm does not take it; null when it did.</param>
+    /// <param name="Revision">The customer's, with the address; null when the Crm did not tell.</param>
+    internal readonly record struct AddressChange(bool IsKnown, string? Refusal, long? Revision = null);
+
+    /// <summary>The Crm's ETag is the quoted revision.</summary>
+    private static long? Revision(EntityTagHeaderValue? tag) =>
+        long.TryParse(tag?.Tag.Trim('"'), NumberStyles.None, CultureInfo.InvariantCulture, out var revision) ? revision : null;
 
     private static Customer Map(CrmCustomer source)
     {

@@ -11,14 +11,9 @@ internal sealed class Wms([FromKeyedServices(Wms.Name)] SqlConnector connector)
     public Task<List<Store>> GetStoresAsync(CancellationToken ct) =>
         connector.QueryAsync(StoresSql, null, async results => (await results.ReadAsync<WhsRow>()).Select(Map).ToList(), ct);
 
-    public Task<Stock> GetStockAsync(IReadOnlyCollection<string> productIds, CancellationToken ct) =>
-        connector.QueryAsync(StoresSql + LevelsSql, new { articles = productIds.ToArray() }, async results =>
-        {
-            var stores = (await results.ReadAsync<WhsRow>()).Select(Map).ToList();
-            var open = stores.Select(store => store.Id).ToHashSet();
-            var levels = (await results.ReadAsync<ArtBalRow>()).Select(Map).Where(level => open.Contains(level.StoreId)).ToList();
-            return new Stock(stores, levels);
-        }, ct);
+    /// <summary>Also in stores that are closed.</summary>
+    public Task<List<StockLevel>> GetLevelsAsync(IReadOnlyCollection<string> productIds, CancellationToken ct) =>
+        connector.QueryAsync(LevelsSql, new { articles = productIds.ToArray() }, async results => (await results.ReadAsync<ArtBalRow>()).Select(Map).ToList(), ct);
 
     private const string StoresSql =
         """

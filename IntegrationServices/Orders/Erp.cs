@@ -16,9 +16,7 @@ internal sealed class Erp(SoapConnector<IErpOrderService> connector)
     {
         try
         {
-            // The Erp numbers customers without the prefix and the leading zeros.
-            var customerNo = int.Parse(customerId.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture);
-            var headers = await connector.CallAsync(erp => erp.ListOrdersAsync(customerNo, top), ct);
+            var headers = await connector.CallAsync(erp => erp.ListOrdersAsync(CustomerNo(customerId), top), ct);
             return [.. (headers ?? []).Select(Map)];
         }
         catch (FaultException<InvalidOrder> fault) when (fault.Detail.Code is "UNKNOWN_CUSTOMER")
@@ -47,8 +45,119 @@ internal sealed class Erp(SoapConnector<IErpOrderService> connector)
         }
     }
 
-    private static BackendException Refused(FaultException fault) =>
-        new(Name, StatusCodes.Status502BadGateway, $"answered the fault '{fault.Message}'", TimeSpan.FromSeconds(1), fault);
+    /// <summary>Places an order once for a reference, however often it is called.</summary>
+    /// <returns>The order and what has become of it by now, or why the Erp does not take it.</returns>
+    public async Task<(PlacedOrder? Order, OrderStatus Status, InvalidOrder? Refused)> PlaceAsync(
+        string reference, NewOrder order, IReadOnlyDictionary<string, Money> prices, CancellationToken ct)
+    {
+        var sent = new ErpNewOrder
+        {
+            ExternalReference = reference,
+            CustomerNo = CustomerNo(order.CustomerId),
+            Currency = prices.Values.First().Currency,
+            Plant = order.StoreId,
+            ShipTo = new()
+            {
+                Name = order.ShipTo.Name,
+                Street = order.ShipTo.Street,
+                PostalCode = order.ShipTo.Postcode,
+                City = order.ShipTo.City,
+                CountryCode = order.ShipTo.Country,
+            },
+            Lines = [.. order.Lines.Select(line => new ErpNewLine
+            {
+                ArticleNo = line.ProductId,
+                Quantity = line.Quantity,
+                UnitPrice = prices[line.ProductId].ToDecimal(),
+            })],
+        };
+        try
+        {
+            var placed = await connector.CallAsync(erp => erp.PlaceOrderAsync(sent), ct);
+            var record = new SourceRecord(Name, $"the order of the reference {reference}");
+            return (new(record.Required(placed?.OrderNo), placed!.Revision), Status(record, placed.Status), null);
+        }
+        catch (FaultException<InvalidOrder> fault) when (fault.Detail.Code is not "REFERENCE_REUSED")
+        {
+            return (null, default, fault.Detail);
+        }
+        catch (FaultException fault)
+        {
+            throw Refused(fault);
+        }
+    }
+
+    /// <returns>The number of the order that was placed under the reference; null when there is none.</returns>
+    public async Task<string?> FindAsync(string reference, string customerId, CancellationToken ct)
+    {
+        try
+        {
+            var headers = await connector.CallAsync(erp => erp.ListOrdersAsync(CustomerNo(customerId), MostListed), ct);
+            return headers?.FirstOrDefault(header => header.ExternalReference == reference)?.OrderNo;
+        }
+        catch (FaultException<InvalidOrder> fault) when (fault.Detail.Code is "UNKNOWN_CUSTOMER")
+        {
+            return null;
+        }
+        catch (FaultException fault)
+        {
+            throw Refused(fault);
+        }
+    }
+
+    /// <returns>The reference under which the order was placed; null when it has none.</returns>
+    public async Task<string?> ReferenceAsync(string id, CancellationToken ct)
+    {
+        try
+        {
+            return (await connector.CallAsync(erp => erp.GetOrderAsync(id), ct))?.ExternalReference;
+        }
+        catch (FaultException<OrderNotFound>)
+        {
+            return null;
+        }
+        catch (FaultException fault)
+        {
+            throw Refused(fault);
+        }
+    }
+
+    /// <summary>Cancels an order; one that is cancelled stays so.</summary>
+    public async Task<Cancelled> CancelAsync(string id, string reason, CancellationToken ct)
+    {
+        try
+        {
+            var cancelled = await connector.CallAsync(erp => erp.CancelOrderAsync(id, reason), ct);
+            return new(IsKnown: true, null, cancelled?.Revision);
+        }
+        catch (FaultException<OrderNotFound>)
+        {
+            return new(IsKnown: false, null);
+        }
+        catch (FaultException<OrderNotCancellable> fault)
+        {
+            return new(IsKnown: true, fault.Detail.Status ?? "");
+        }
+        catch (FaultException fault)
+        {
+            throw Refused(fault);
+        }
+    }
+
+    /// <param name="TooLate">The status in which the order can be cancelled no more; null when it is cancelled.</param>
+    /// <param name="Revision">The order's, once it is cancelled.</param>
+    internal readonly record struct Cancelled(bool IsKnown, string? TooLate, int? Revision = null);
+
+    private const int MostListed = 500;
+
+    /// <summary>A fault that blames the Erp itself may pass; one that blames the message comes again.</summary>
+    private static BackendException Refused(FaultException fault) => fault.Code.Name is "Server"
+        ? new(Name, StatusCodes.Status502BadGateway, $"answered the fault '{fault.Message}'", TimeSpan.FromSeconds(1), fault)
+        : BackendException.Misunderstood(Name, $"answered the fault '{fault.Message}'", fault);
+
+    /// <summary>The Erp numbers customers without the prefix and the leading zeros.</summary>
+    private static string CustomerNo(string customerId) =>
+        int.Parse(customerId.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture);
 
     private static OrderSummary Map(OrderHeader source)
     {

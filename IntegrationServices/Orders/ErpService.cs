@@ -18,6 +18,16 @@ public interface IErpOrderService
     [FaultContract(typeof(OrderNotFound))]
     [FaultContract(typeof(InvalidOrder))]
     Task<ErpOrder?> GetOrderAsync(string orderNo);
+
+    [OperationContract(Action = Namespace + "/OrderService/PlaceOrder", ReplyAction = "*")]
+    [FaultContract(typeof(InvalidOrder))]
+    Task<ErpOrder?> PlaceOrderAsync(ErpNewOrder order);
+
+    [OperationContract(Action = Namespace + "/OrderService/CancelOrder", ReplyAction = "*")]
+    [FaultContract(typeof(OrderNotFound))]
+    [FaultContract(typeof(OrderNotCancellable))]
+    [FaultContract(typeof(InvalidOrder))]
+    Task<ErpOrder?> CancelOrderAsync(string orderNo, string reason);
 }
 
 [XmlType("OrderHeader", Namespace = IErpOrderService.Namespace)]
@@ -26,6 +36,8 @@ public class OrderHeader
     public string? OrderNo { get; set; }
 
     public string? CustomerNo { get; set; }
+
+    public string? ExternalReference { get; set; }
 
     public string? Status { get; set; }
 
@@ -38,6 +50,8 @@ public class OrderHeader
     public DateTime? OrderDate { get; set; }
 
     public DateTime? ChangedAt { get; set; }
+
+    public int? Revision { get; set; }
 
     public int? LineCount { get; set; }
 }
@@ -102,4 +116,40 @@ public sealed class InvalidOrder
     public string? Field { get; set; }
 
     public string? Message { get; set; }
+}
+
+[XmlRoot("OrderNotCancellable", Namespace = IErpOrderService.Namespace)]
+public sealed class OrderNotCancellable
+{
+    public string? OrderNo { get; set; }
+
+    public string? Status { get; set; }
+}
+
+/// <summary>The Erp reads the members in this order.</summary>
+[XmlType("NewOrder", Namespace = IErpOrderService.Namespace)]
+public sealed class ErpNewOrder
+{
+    public string? ExternalReference { get; set; }
+
+    public string? CustomerNo { get; set; }
+
+    public string? Currency { get; set; }
+
+    public string? Plant { get; set; }
+
+    public ErpAddress? ShipTo { get; set; }
+
+    [XmlArrayItem("Line")]
+    public ErpNewLine[]? Lines { get; set; }
+}
+
+[XmlType("NewOrderLine", Namespace = IErpOrderService.Namespace)]
+public sealed class ErpNewLine
+{
+    public string? ArticleNo { get; set; }
+
+    public int Quantity { get; set; }
+
+    public decimal UnitPrice { get; set; }
 }

@@ -8,7 +8,7 @@ namespace IntegrationServices.Products;
 internal sealed class Pim([FromKeyedServices(Pim.Name)] RestConnector connector)
 {
     public const string Name = "pim";
-    private const string Fields = "Sku,Name,Description,Brand,CategoryCode,ListPrice,SalePrice,Currency,Colour,Size,ImageUrl,Active";
+    private const string Fields = "Sku,Name,NameDe,Description,Brand,CategoryCode,ListPrice,SalePrice,Currency,Colour,Size,ImageUrl,Active,LaunchedOn,LastModified";
 
     /// <summary>Nodes that Pim takes in a filter are 60, a value of an <c>in</c> list being one.</summary>
     private const int IdsInOneFilter = 40;
@@ -36,6 +36,55 @@ internal sealed class Pim([FromKeyedServices(Pim.Name)] RestConnector connector)
         return [.. products.Select(product => record.Required(product.Sku)).Take(top)];
     }
 
+    /// <summary>Active articles, a page of them.</summary>
+    /// <param name="text">Words that all are in name, brand or description; null for any.</param>
+    /// <param name="after">The id and the day of launch of the last one before; null for the beginning.</param>
+    public async Task<List<Listed>> ListAsync(string? categoryId, string? text, bool newestFirst, (string Id, DateOnly LaunchedOn)? after, int top, CancellationToken ct)
+    {
+        var filter = "Active eq true"
+            + (categoryId is null ? "" : $" and CategoryCode eq '{categoryId}'")
+            + (after is not { } last ? ""
+                : newestFirst ? string.Create(CultureInfo.InvariantCulture, $" and (LaunchedOn lt {last.LaunchedOn:yyyy-MM-dd} or (LaunchedOn eq {last.LaunchedOn:yyyy-MM-dd} and Sku gt '{last.Id}'))")
+                : $" and Sku gt '{last.Id}'");
+        // Each word a phrase of its own: none of them is an operator, nor can end the phrase (see Words).
+        var search = text is null ? "" : $"&$search={Uri.EscapeDataString(string.Join(" AND ", Words(text).Select(word => $"\"{word}\"")))}";
+        var order = newestFirst ? "LaunchedOn desc,Sku" : "Sku";
+        var found = await connector.GetODataAsync<PimProduct>(string.Create(
+            CultureInfo.InvariantCulture, $"/pim/odata/Products?$select={Fields}&$filter={Uri.EscapeDataString(filter)}&$orderby={Uri.EscapeDataString(order)}&$top={top}{search}"), top, ct);
+        return [.. found.Take(top).Select(source => new Listed(Map(source), new SourceRecord(Name, $"product {source.Sku}").Required(source.LaunchedOn)))];
+    }
+
+    /// <summary>Articles that changed after a moment, also those that are sold no more, oldest change first.</summary>
+    public async Task<List<Product>> ChangedAsync(DateTimeOffset after, string afterId, int top, CancellationToken ct)
+    {
+        var at = after.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture);
+        var filter = Uri.EscapeDataString($"LastModified gt {at} or (LastModified eq {at} and Sku gt '{afterId}')");
+        var found = await connector.GetODataAsync<PimProduct>(string.Create(
+            CultureInfo.InvariantCulture, $"/pim/odata/Products?$select={Fields}&$filter={filter}&$orderby={Uri.EscapeDataString("LastModified,Sku")}&$top={top}"), top, ct);
+        return [.. found.Take(top).Select(Map)];
+    }
+
+    public async Task<List<Category>> CategoriesAsync(CancellationToken ct)
+    {
+        var found = await connector.GetODataAsync<PimCategory>("/pim/odata/Categories?$select=Code,Name,NameDe,Department,SortOrder&$orderby=SortOrder", 1000, ct);
+        return [.. found.Select(source =>
+        {
+            var record = new SourceRecord(Name, $"category {source.Code}");
+            return new Category(
+                record.Required(source.Code), record.Required(source.Name), record.Required(source.Department), record.Required(source.SortOrder), Local(source.Name, source.NameDe));
+        })];
+    }
+
+    /// <summary>The letters and digits of a search text, in words: what OData could read as something else is left out.</summary>
+    public static IEnumerable<string> Words(string text) => new string([.. text.Select(sign => char.IsLetterOrDigit(sign) ? sign : ' ')])
+        .Split(' ', StringSplitOptions.RemoveEmptyEntries).Distinct(StringComparer.OrdinalIgnoreCase);
+
+    /// <param name="LaunchedOn">What the list is ordered by.</param>
+    internal sealed record Listed(Product Product, DateOnly LaunchedOn);
+
+    private static Dictionary<string, string>? Local(string? name, string? german) =>
+        german is null || german == name ? null : new(StringComparer.OrdinalIgnoreCase) { ["de"] = german };
+
     private static Product Map(PimProduct source)
     {
         var record = new SourceRecord(Name, $"product {source.Sku}");
@@ -52,10 +101,14 @@ internal sealed class Pim([FromKeyedServices(Pim.Name)] RestConnector connector)
             record.Required(source.Colour),
             source.Size,
             record.Required(source.ImageUrl),
-            record.Required(source.Active));
+            record.Required(source.Active),
+            Local(source.Name, source.NameDe),
+            source.LastModified?.ToUniversalTime());
     }
 
     private sealed record PimProduct(
         string? Sku, string? Name, string? Description, string? Brand, string? CategoryCode, decimal? ListPrice, decimal? SalePrice, string? Currency,
-        string? Colour, string? Size, string? ImageUrl, bool? Active);
+        string? Colour, string? Size, string? ImageUrl, bool? Active, string? NameDe, DateOnly? LaunchedOn, DateTimeOffset? LastModified);
+
+    private sealed record PimCategory(string? Code, string? Name, string? NameDe, string? Department, int? SortOrder);
 }
