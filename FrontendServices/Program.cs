@@ -1,4 +1,7 @@
+using FrontendServices.Account;
+using FrontendServices.Catalog;
 using FrontendServices.Home;
+using FrontendServices.Orders;
 using MobileIntegration.ServiceDefaults;
 
 return await ServiceProcess.RunAsync(() =>
@@ -6,7 +9,10 @@ return await ServiceProcess.RunAsync(() =>
     var builder = WebApplication.CreateBuilder(args);
     builder.AddServiceDefaults();
     builder.AddSlices(
-        new Slice("home", HomeSetup.AddHome, HomeEndpoints.MapHome, Scopes.Home));
+        new Slice("home", HomeSetup.AddHome, HomeEndpoints.MapHome, Scopes.Home),
+        new Slice("catalog", CatalogSetup.AddCatalog, CatalogEndpoints.MapCatalog, Scopes.Catalog),
+        new Slice("app-orders", OrdersSetup.AddOrders, OrdersEndpoints.MapOrders, Scopes.Orders),
+        new Slice("account", AccountSetup.AddAccount, AccountEndpoints.MapAccount, Scopes.Account));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

@@ -1,8 +1,7 @@
-using Microsoft.AspNetCore.WebUtilities;
+using FrontendServices.Sections;
 using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.Options;
 using MobileIntegration.Contracts;
-using MobileIntegration.ServiceDefaults;
 
 namespace FrontendServices.Home;
 
@@ -11,52 +10,40 @@ namespace FrontendServices.Home;
 /// their data and their stock, both live, need not wait for one another.
 /// </summary>
 internal sealed class HomeComposer(
-    CustomersClient customers,
-    OrdersClient orders,
-    ProductsClient products,
-    InventoryClient inventory,
-    HybridCache cache,
-    IOptions<HomeOptions> options,
-    ILogger<HomeComposer> logger)
+    CustomersClient customers, OrdersClient orders, ProductsClient products, InventoryClient inventory, HybridCache cache, IOptions<HomeOptions> options)
 {
+    public static readonly SectionSet Sections = new(
+        ("profile", typeof(Profile)),
+        ("orders", typeof(IReadOnlyList<OrderSummary>)),
+        ("suggestions", typeof(IReadOnlyList<Product>)),
+        ("stock", typeof(IReadOnlyList<NearbyStock>)));
+
     private readonly HomeOptions _options = options.Value;
 
-    /// <returns>Null when there is no such customer.</returns>
-    public async Task<HomePage?> ComposeAsync(string customerId, CancellationToken ct)
+    public Task<IResult> ComposeAsync(string customerId, Screen screen)
     {
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        deadline.CancelAfter(TimeSpan.FromSeconds(_options.TimeoutSeconds));
-
-        Task<Section<T>> Ask<T>(string system, Func<CancellationToken, Task<T>> call) where T : class => AskAsync(system, call, deadline.Token, ct);
-
-        var asCustomer = Ask("customers", async token => new Found<Customer>(await customers.GetAsync(customerId, token)));
-        var asOrders = Ask("orders", token => orders.ListAsync(customerId, _options.Orders, token));
-        var chosen = Ask("products", SuggestedAsync);
-        var asProducts = IfChosen<IReadOnlyList<Product>>([], ids => Ask("products", token => products.GetAsync(ids, token)));
-        var asStock = IfChosen(new Stock([], []), ids => Ask("inventory", token => inventory.GetStockAsync(ids, token)));
-
-        var found = await asCustomer;
-        if (found.Data is { Record: null })
+        var subject = $"customer:{customerId}";
+        var customer = screen.Share(token => customers.GetAsync(customerId, token));
+        var chosen = screen.Share(SuggestedAsync);
+        screen.Add("profile", subject, "home:profile", async _ => await customer.GetAsync() is { } record ? ToProfile(record) : null, $"There is no customer {customerId}.");
+        screen.Add("orders", subject, "home:orders", async token => await orders.ListAsync(customerId, _options.Orders, token));
+        // The same for everybody.
+        screen.Add("suggestions", "suggestions", "home:suggestions", async token => await SuggestionsAsync(await chosen.GetAsync(), token));
+        screen.Add("stock", subject, "home:stock", async token =>
         {
-            await deadline.CancelAsync();
-            await Task.WhenAll(asOrders, asProducts, asStock);
-            return null;
-        }
-        var customer = found.Data?.Record;
-        await Task.WhenAll(asOrders, asProducts, asStock);
-        var ids = (await chosen).Data ?? [];
-        return new(
-            found.Select(data => ToProfile(data.Record!)),
-            await asOrders,
-            (await asProducts).Select<IReadOnlyList<Product>>(list => [.. list.OrderBy(product => Array.IndexOf(ids, product.Id))]),
-            (await asStock).Select<IReadOnlyList<NearbyStock>>(stock => [.. ids.Select(id => Near(id, stock, customer?.Addresses[0].Position))]));
+            var ids = await chosen.GetAsync();
+            var stock = ids.Length is 0 ? new([], []) : await inventory.GetStockAsync(ids, token);
+            var place = await PlaceAsync(customer);
+            IReadOnlyList<NearbyStock> nearby = [.. ids.Select(id => Near(id, stock, place))];
+            return nearby;
+        });
+        return screen.AnswerAsync();
+    }
 
-        async Task<Section<T>> IfChosen<T>(T none, Func<string[], Task<Section<T>>> ask) where T : class => await chosen switch
-        {
-            { Data: [] } => Section<T>.Fresh(none),
-            { Data: { } ids } => await ask(ids),
-            var failed => Section<T>.Failed(failed.Problem!),
-        };
+    private async Task<IReadOnlyList<Product>> SuggestionsAsync(string[] ids, CancellationToken ct)
+    {
+        var found = ids.Length is 0 ? [] : await products.GetAsync(ids, ct);
+        return [.. found.OrderBy(product => Array.IndexOf(ids, product.Id))];
     }
 
     /// <summary>Others may wait for the same answer, so it is not given up with the one who asked first, in whose name and trace the question is.</summary>
@@ -66,33 +53,17 @@ internal sealed class HomeComposer(
         new() { Expiration = TimeSpan.FromSeconds(_options.SuggestionsSeconds) },
         cancellationToken: CancellationToken.None).AsTask().WaitAsync(ct);
 
-    private async Task<Section<T>> AskAsync<T>(string system, Func<CancellationToken, Task<T>> call, CancellationToken deadline, CancellationToken ct)
-        where T : class
+    /// <summary>Where the customer lives; null when that is not known, or cannot be found out now, which its own section tells.</summary>
+    private static async Task<Position?> PlaceAsync(SharedCall<Customer?> customer)
     {
         try
         {
-            return Section<T>.Fresh(await call(deadline));
+            return (await customer.GetAsync().WaitAsync(Screen.Patience))?.Addresses[0].Position;
         }
-        catch (ProblemException exception)
+        catch (Exception exception) when (exception is not ProblemException { Problem.Status: StatusCodes.Status401Unauthorized or StatusCodes.Status403Forbidden })
         {
-            return Fail(exception.Problem, exception);
-        }
-        catch (Exception exception) when (deadline.IsCancellationRequested && !ct.IsCancellationRequested)
-        {
-            return Fail(ToProblem(CallFailure.TooLate), exception);
-        }
-        catch (Exception exception) when (!ct.IsCancellationRequested && CallFailure.From(exception) is not null)
-        {
-            return Fail(ToProblem(CallFailure.From(exception)!.Value), exception);
-        }
-
-        Problem ToProblem(CallFailure failure) =>
-            new(failure.Status, ReasonPhrases.GetReasonPhrase(failure.Status), $"{system} {failure.Reason}. Try again later.");
-
-        Section<T> Fail(Problem problem, Exception exception)
-        {
-            logger.LogWarning(exception, "The home page goes without {System}: {Problem}", system, problem.Detail);
-            return Section<T>.Failed(problem);
+            CallNote.Current!.IsPartial = true;
+            return null;
         }
     }
 
@@ -111,6 +82,4 @@ internal sealed class HomeComposer(
             select new StoreStock(store.Id, store.Name, store.City, distance is null ? null : Math.Round(distance.Value, 1), level.Available);
         return new(productId, [.. stores.Take(_options.Stores)]);
     }
-
-    private sealed record Found<T>(T? Record) where T : class;
 }

@@ -5,10 +5,6 @@ namespace FrontendServices.Home;
 /// <summary>Settings of the home page; configuration section <c>Home</c>.</summary>
 internal sealed class HomeOptions
 {
-    /// <summary>When sections that are not here yet count as failed; 0.1 to 30 s, 8 unless set.</summary>
-    [Range(0.1, 30, ErrorMessage = "Home:TimeoutSeconds must be from 0.1 to 30.")]
-    public double TimeoutSeconds { get; set; } = 8;
-
     /// <summary>Orders shown; 1 to 20, 5 unless set.</summary>
     [Range(1, 20, ErrorMessage = "Home:Orders must be from 1 to 20.")]
     public int Orders { get; set; } = 5;

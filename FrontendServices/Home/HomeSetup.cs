@@ -1,5 +1,5 @@
+using FrontendServices.Sections;
 using MobileIntegration.Contracts;
-using MobileIntegration.ServiceDefaults;
 
 namespace FrontendServices.Home;
 
@@ -7,11 +7,12 @@ public static class HomeSetup
 {
     public static void AddHome(this IHostApplicationBuilder builder)
     {
+        ArgumentNullException.ThrowIfNull(builder);
         builder.Services.AddOptions<HomeOptions>().BindConfiguration("Home").ValidateDataAnnotations().ValidateOnStart();
-        builder.Services.AddHttpClient<CustomersClient>(http => http.BaseAddress = new("http://customers")).PassToken();
-        builder.Services.AddHttpClient<OrdersClient>(http => http.BaseAddress = new("http://orders")).PassToken();
-        builder.Services.AddHttpClient<ProductsClient>(http => http.BaseAddress = new("http://products")).PassToken();
-        builder.Services.AddHttpClient<InventoryClient>(http => http.BaseAddress = new("http://inventory")).PassToken();
+        builder.AddServiceClient<CustomersClient>("customers");
+        builder.AddServiceClient<OrdersClient>("orders");
+        builder.AddServiceClient<ProductsClient>("products");
+        builder.AddServiceClient<InventoryClient>("inventory");
         if (builder.Configuration.GetConnectionString("redis") is not null)
         {
             // Shared by replicas and kept over restarts; the page does without when Redis is away, so it says nothing about health.
