@@ -1,4 +1,5 @@
 using MobileIntegration.ServiceDefaults;
+using MobileServices.Configuration;
 using MobileServices.Devices;
 using MobileServices.Identity;
 
@@ -8,7 +9,8 @@ return await ServiceProcess.RunAsync(() =>
     builder.AddServiceDefaults();
     builder.AddSlices(
         new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices, Public: true),
-        new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true));
+        new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true),
+        new Slice("configuration", ConfigurationSetup.AddConfiguration, ConfigurationEndpoints.MapConfiguration, Public: true));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

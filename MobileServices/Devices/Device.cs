@@ -58,6 +58,7 @@ internal enum PushNetwork
 /// <param name="RegisteredAt">UTC, the first registration.</param>
 /// <param name="LastSeenAt">UTC, the last registration.</param>
 /// <param name="User">Whose it is (<c>sub</c> of the access token with which it was registered); null before a login.</param>
+/// <param name="Key">The thumbprint (RFC 7638) of its key, by which it proves itself from then on; null for one that has registered none.</param>
 internal sealed record Device(
     Guid Id,
     string AppId,
@@ -70,4 +71,5 @@ internal sealed record Device(
     IReadOnlyList<PushAddress> PushAddresses,
     DateTimeOffset RegisteredAt,
     DateTimeOffset LastSeenAt,
-    string? User);
+    string? User,
+    string? Key);

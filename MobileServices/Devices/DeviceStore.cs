@@ -9,16 +9,20 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
 {
     /// <summary>Registers an installation for a user, whoever had it before: the app on it is now that user's.</summary>
     /// <param name="user">Null keeps the user that it has.</param>
-    /// <returns>The device as it stands now, and whether it is new; null when it is blocked.</returns>
-    public async Task<(Device Device, bool Created)?> PutAsync(Guid id, Registration registration, string? user, CancellationToken ct)
+    /// <param name="key">The key that signed the request: becomes the device's if it has none. Null for none.</param>
+    /// <returns>The device as it stands now, and whether it is new; a refusal changes nothing.</returns>
+    public async Task<PutResult> PutAsync(Guid id, Registration registration, string? user, string? key, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         var addresses = registration.PushAddresses!;
-        var created = await UpsertAsync(transaction, id, registration, user, ct);
+        if (await UpsertAsync(transaction, id, registration, user, key, bindsKey: true, ct) is not { } created)
+        {
+            return new(PutOutcome.AnotherKey);
+        }
         if (await IsBlockedAsync(transaction, id, ct))
         {
-            return null;
+            return new(PutOutcome.Blocked);
         }
         await connection.ExecuteAsync(new CommandDefinition(
             AddressesSql,
@@ -31,15 +35,18 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
             transaction, cancellationToken: ct));
         var device = await ReadAsync(connection, id, transaction, ct);
         await transaction.CommitAsync(ct);
-        return (device!, created);
+        return new(created ? PutOutcome.Created : PutOutcome.Renewed, device);
     }
 
-    /// <summary>Notes what an app told at its start. Push addresses stay, and so does the user unless there is another.</summary>
-    public async Task LaunchAsync(Guid id, Registration registration, string? user, CancellationToken ct)
+    /// <summary>
+    /// Notes what an app told at its start. Push addresses stay, and so does the user unless there is another. Of a device that has a key, only what it
+    /// signed is noted.
+    /// </summary>
+    public async Task LaunchAsync(Guid id, Registration registration, string? user, string? key, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        await UpsertAsync(transaction, id, registration, user, ct);
+        await UpsertAsync(transaction, id, registration, user, key, bindsKey: false, ct);
         await transaction.CommitAsync(ct);
     }
 
@@ -50,21 +57,30 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
         return await ReadAsync(connection, id, null, ct) is { } device && (device.User is null || device.User == user) ? device : null;
     }
 
-    /// <summary>Removes the device unless it is another user's.</summary>
-    public async Task DeleteAsync(Guid id, string? user, CancellationToken ct)
+    /// <summary>Removes the device if it is the user's, or nobody's and has no other key.</summary>
+    public async Task DeleteAsync(Guid id, string? user, string? key, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await connection.ExecuteAsync(new CommandDefinition(
-            "delete from devices.device where id = @id and (user_id is null or user_id = @user)", new { id, user }, cancellationToken: ct));
+            """
+            delete from devices.device
+            where id = @id and (user_id = @user or (user_id is null and (key_thumbprint is null or key_thumbprint = @key)))
+            """,
+            new { id, user, key }, cancellationToken: ct));
     }
 
     /// <summary>The row is locked from here on, so of two registrations at once the second sees what the first wrote.</summary>
-    private async Task<bool> UpsertAsync(NpgsqlTransaction transaction, Guid id, Registration registration, string? user, CancellationToken ct)
+    /// <param name="bindsKey">Whether a device that is there and has no key gets this one; a new one always does.</param>
+    /// <returns>Whether it is new; null when it has another key, and is left as it was.</returns>
+    private async Task<bool?> UpsertAsync(
+        NpgsqlTransaction transaction, Guid id, Registration registration, string? user, string? key, bool bindsKey, CancellationToken ct)
     {
         var parameters = new
         {
             id,
             user,
+            key,
+            bindsKey,
             registration.AppId,
             registration.AppVersion,
             platform = registration.Platform.ToString(),
@@ -75,7 +91,10 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
             now = time.GetUtcNow(),
         };
         var connection = transaction.Connection!;
-        var created = await connection.ExecuteScalarAsync<bool>(new CommandDefinition(UpsertSql, parameters, transaction, cancellationToken: ct));
+        if (await connection.ExecuteScalarAsync<bool?>(new CommandDefinition(UpsertSql, parameters, transaction, cancellationToken: ct)) is not { } created)
+        {
+            return null;
+        }
         await connection.ExecuteAsync(new CommandDefinition(SeenSql, parameters, transaction, cancellationToken: ct));
         return created;
     }
@@ -92,8 +111,8 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
     private const string UpsertSql =
         """
         insert into devices.device as d
-            (id, app_id, app_version, platform, os_version, model, locale, time_zone, registered_at, last_seen_at, user_id)
-        values (@id, @AppId, @AppVersion, @platform, @OsVersion, @Model, @Locale, @TimeZone, @now, @now, @user)
+            (id, app_id, app_version, platform, os_version, model, locale, time_zone, registered_at, last_seen_at, user_id, key_thumbprint)
+        values (@id, @AppId, @AppVersion, @platform, @OsVersion, @Model, @Locale, @TimeZone, @now, @now, @user, @key)
         on conflict (id) do update set
             app_id = excluded.app_id,
             app_version = excluded.app_version,
@@ -103,7 +122,9 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
             locale = excluded.locale,
             time_zone = excluded.time_zone,
             last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at),
-            user_id = coalesce(excluded.user_id, d.user_id)
+            user_id = coalesce(excluded.user_id, d.user_id),
+            key_thumbprint = case when @bindsKey then excluded.key_thumbprint else d.key_thumbprint end
+        where d.key_thumbprint is null or d.key_thumbprint = excluded.key_thumbprint
         returning xmax = 0
         """;
 
@@ -133,7 +154,7 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
     private const string ReadSql =
         """
         select d.id, d.app_id as AppId, d.app_version as AppVersion, d.platform, d.os_version as OsVersion, d.model, d.locale,
-               d.time_zone as TimeZone, d.registered_at as RegisteredAt, d.last_seen_at as LastSeenAt, d.user_id as UserId,
+               d.time_zone as TimeZone, d.registered_at as RegisteredAt, d.last_seen_at as LastSeenAt, d.user_id as UserId, d.key_thumbprint as Key,
                coalesce(array_agg(p.network order by p.position) filter (where p.position is not null), '{}') as networks,
                coalesce(array_agg(p.address order by p.position) filter (where p.position is not null), '{}') as addresses
         from devices.device d
@@ -166,6 +187,8 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
 
         public string? UserId { get; init; }
 
+        public string? Key { get; init; }
+
         public required string[] Networks { get; init; }
 
         public required string[] Addresses { get; init; }
@@ -173,6 +196,17 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
         public Device ToDevice() => new(
             Id, AppId, AppVersion, Enum.Parse<AppPlatform>(Platform), OsVersion, Model, Locale, TimeZone,
             [.. Networks.Zip(Addresses, (network, address) => new PushAddress(Enum.Parse<PushNetwork>(network), address))],
-            RegisteredAt, LastSeenAt, UserId);
+            RegisteredAt, LastSeenAt, UserId, Key);
     }
 }
+
+internal enum PutOutcome
+{
+    Created,
+    Renewed,
+    Blocked,
+    AnotherKey,
+}
+
+/// <param name="Device">As it stands now; null for a refusal.</param>
+internal readonly record struct PutResult(PutOutcome Outcome, Device? Device = null);

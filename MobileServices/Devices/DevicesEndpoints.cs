@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
 using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;
 using MobileServices.Devices.Admin;
@@ -15,23 +16,27 @@ public static class DevicesEndpoints
     public static void MapDevices(this IEndpointRouteBuilder app)
     {
         ArgumentNullException.ThrowIfNull(app);
-        var devices = app.MapGroup("/devices").WithTags("Devices").RequireScope(Scopes.Devices);
+        var devices = app.MapGroup("/devices").WithTags("Devices").RequireScope(Scopes.Devices).CheckDeviceProofs();
         devices.MapPut("/{id}", PutAsync).WithSummary("Registers an installation or renews its registration; idempotent")
-            .WithMetadata(new RequestSizeLimitAttribute(LargestBody));
-        devices.MapGet("/{id}", GetAsync).WithSummary("One registered installation");
-        devices.MapDelete("/{id}", DeleteAsync).WithSummary("Removes an installation and its push addresses; idempotent");
-        devices.MapPost("/{id}/lost", LostAsync).WithSummary("Its user has lost it: blocks the device and removes its push addresses; idempotent");
+            .Produces<Device>().Produces<Device>(StatusCodes.Status201Created).ProducesValidationProblem().ProducesProblem(401).ProducesProblem(403)
+            .WithMetadata(new RequestSizeLimitAttribute(LargestBody)).DescribeProof();
+        devices.MapGet("/{id}", GetAsync).WithSummary("One registered installation").ProducesProblem(404).DescribeProof();
+        devices.MapDelete("/{id}", DeleteAsync).WithSummary("Removes an installation and its push addresses; idempotent").DescribeProof();
+        devices.MapPost("/{id}/lost", LostAsync).WithSummary("Its user has lost it: blocks the device and removes its push addresses; idempotent").ProducesProblem(404).DescribeProof();
 
         // Before anybody has logged in.
-        var open = app.MapGroup("/devices").WithTags("Devices").AllowAnonymous();
-        open.MapPost("/init", LaunchEndpoints.InitAsync).WithSummary("What an app asks at its start: may this version go on?");
-        open.MapGet("/keys", LaunchEndpoints.KeysAsync).WithSummary("The public keys of signed decisions, a JWK set (RFC 7517)");
+        var open = app.MapGroup("/devices").WithTags("Devices").AllowAnonymous().CheckDeviceProofs();
+        open.MapPost("/init", LaunchEndpoints.InitAsync).WithSummary("What an app asks at its start: may this version go on?").DescribeProof();
+        open.MapGet("/keys", LaunchEndpoints.Keys).WithSummary("The public keys of signed decisions, a JWK set (RFC 7517)");
         app.MapGet(AppRuleSet.Path, LaunchEndpoints.RulesAsync).AllowAnonymous().ExcludeFromDescription();
 
         var admin = app.MapGroup("/devices/admin").WithTags("Devices: administration").RequireScope(Scopes.DevicesAdmin);
         admin.MapRules();
         admin.MapRegistry();
     }
+
+    private static RouteHandlerBuilder DescribeProof(this RouteHandlerBuilder endpoint) =>
+        endpoint.DescribeHeader("DPoP", "Proof of the device's key (RFC 9449), where the device has registered one or policy asks for it.");
 
     /// <returns>The user of the access token; null without one, and for a client that calls for itself (RFC 9068, section 5).</returns>
     internal static string? Id(this ClaimsPrincipal caller) =>
@@ -44,8 +49,8 @@ public static class DevicesEndpoints
         detail: "The path names no installation: see errors.",
         title: "Bad Request");
 
-    private static async Task<Results<Ok<Device>, Created<Device>, ValidationProblem, ProblemHttpResult>> PutAsync(
-        string id, Registration registration, ClaimsPrincipal caller, DeviceStore store, CancellationToken ct)
+    private static async Task<IResult> PutAsync(
+        string id, Registration registration, ClaimsPrincipal caller, DeviceStore store, IOptions<DevicesOptions> options, HttpContext http, CancellationToken ct)
     {
         if (!IsInstallation(id, out var installation))
         {
@@ -55,11 +60,21 @@ public static class DevicesEndpoints
         {
             return TypedResults.ValidationProblem(errors, detail: "The registration is not complete and right: see errors.", title: "Bad Request");
         }
-        if (await store.PutAsync(installation, registration, caller.Id(), ct) is not { } put)
+        if (options.Value.RequireKeys && http.DeviceKey() is null)
         {
-            return TypedResults.Problem("This device is blocked. Its user or an administrator has to unblock it.", statusCode: StatusCodes.Status403Forbidden);
+            return http.ProofProblem("invalid_dpop_proof", "Installations register with a key: sign the request with it (header DPoP, RFC 9449).");
         }
-        return put.Created ? TypedResults.Created($"/devices/{put.Device.Id}", put.Device) : TypedResults.Ok(put.Device);
+        var put = await store.PutAsync(installation, registration, caller.Id(), http.DeviceKey(), ct);
+        return put.Outcome switch
+        {
+            PutOutcome.Created => TypedResults.Created($"/devices/{installation}", put.Device),
+            PutOutcome.Renewed => TypedResults.Ok(put.Device),
+            PutOutcome.Blocked => TypedResults.Problem(
+                "This device is blocked. Its user or an administrator has to unblock it.", statusCode: StatusCodes.Status403Forbidden),
+            _ => http.ProofProblem(
+                "invalid_dpop_proof",
+                "This installation has registered a key: sign the request with it (header DPoP, RFC 9449). If the key is lost, its user removes the installation with DELETE, or it takes another id."),
+        };
     }
 
     private static async Task<Results<Ok<Device>, ProblemHttpResult, ValidationProblem>> GetAsync(
@@ -73,13 +88,13 @@ public static class DevicesEndpoints
     }
 
     private static async Task<Results<NoContent, ValidationProblem>> DeleteAsync(
-        string id, ClaimsPrincipal caller, DeviceStore store, CancellationToken ct)
+        string id, ClaimsPrincipal caller, DeviceStore store, HttpContext http, CancellationToken ct)
     {
         if (!IsInstallation(id, out var installation))
         {
             return NoInstallation();
         }
-        await store.DeleteAsync(installation, caller.Id(), ct);
+        await store.DeleteAsync(installation, caller.Id(), http.DeviceKey(), ct);
         return TypedResults.NoContent();
     }
 

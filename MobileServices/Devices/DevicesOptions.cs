@@ -17,6 +17,9 @@ internal sealed class DevicesOptions
     [Range(2, 365, ErrorMessage = "Devices:KeyDays must be from 2 to 365.")]
     public int KeyDays { get; set; } = 30;
 
+    /// <summary>Whether installations must register a key, and so sign their registrations (header <c>DPoP</c>); false unless set.</summary>
+    public bool RequireKeys { get; set; }
+
     /// <summary>How many devices may be blocked at a time, since every gateway keeps them in memory; 1 to 1,000,000, 100,000 unless set.</summary>
     [Range(1, 1_000_000, ErrorMessage = "Devices:MostBlockedDevices must be from 1 to 1000000.")]
     public int MostBlockedDevices { get; set; } = 100_000;

@@ -10,17 +10,16 @@ public static class DevicesSetup
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.AddTokenAuthentication();
+        builder.AddDeviceProofs();
         builder.AddNpgsqlDataSource("mobiledb");
         builder.AddMigrations<DeviceStore>("mobiledb", "devices");
         builder.Services.AddOptions<DevicesOptions>().BindConfiguration("Devices").ValidateDataAnnotations().ValidateOnStart();
         builder.Services.TryAddSingleton(TimeProvider.System);
-        if (builder.Configuration.GetConnectionString("redis") is { Length: > 0 })
-        {
-            // Redis only brings the news sooner; without it everything here goes on.
-            builder.AddRedisClient("redis", settings => settings.DisableHealthChecks = true);
-        }
+        builder.AddRedisNews();
         builder.Services.AddSingleton<DeviceStore>();
+        builder.AddKeySeal();
         builder.Services.AddSingleton<DecisionKeys>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<DecisionKeys>());
         builder.Services.AddSingleton<RuleSets>();
         builder.Services.AddSingleton<ChangeStore>();
         builder.Services.AddSingleton<RegistryStore>();

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
 
 namespace MobileServices.Devices;
 
@@ -19,6 +20,7 @@ internal static class LaunchEndpoints
         DecisionKeys keys,
         IOptions<DevicesOptions> options,
         TimeProvider time,
+        HttpContext http,
         CancellationToken ct)
     {
         var errors = DeviceRules.Check(launch.ToRegistration());
@@ -30,19 +32,19 @@ internal static class LaunchEndpoints
         {
             return TypedResults.ValidationProblem(errors, detail: "The call is not complete and right: see errors.", title: "Bad Request");
         }
-        await store.LaunchAsync(launch.DeviceId!.Value, launch.ToRegistration(), caller.Id(), ct);
+        await store.LaunchAsync(launch.DeviceId!.Value, launch.ToRegistration(), caller.Id(), http.DeviceKey(), ct);
         var now = time.GetUtcNow();
         var decision = (await rules.CurrentAsync(ct)).Decide(
             new(launch.AppId!, launch.AppVersion!, launch.Platform, launch.OsVersion, launch.DeviceId, launch.Locale), now);
         var expires = now.AddMinutes(options.Value.DecisionMinutes);
-        using var key = (await keys.CurrentAsync(ct))[0].ToSigner(out var credentials);
+        using var key = keys.Current()[0].ToSigner(out var credentials);
         return TypedResults.Ok(new LaunchAnswer(decision, Sign(launch, decision, options.Value.Issuer, now, expires, credentials), expires));
     }
 
-    public static async Task<IResult> KeysAsync(HttpContext http, DecisionKeys keys, CancellationToken ct)
+    public static Ok<KeySet> Keys(HttpContext http, DecisionKeys keys)
     {
         http.Response.Headers.CacheControl = "public, max-age=300";
-        return TypedResults.Ok(new { keys = (await keys.CurrentAsync(ct)).Select(key => key.ToJwk()) });
+        return TypedResults.Ok(new KeySet([.. keys.Current().Select(key => key.ToJwk())]));
     }
 
     /// <summary>All rules, for the gateways; the version is the ETag.</summary>
@@ -80,10 +82,13 @@ internal static class LaunchEndpoints
         });
     }
 
-    private static System.Security.Cryptography.ECDsa ToSigner(this DecisionKey key, out SigningCredentials credentials)
+    private static System.Security.Cryptography.ECDsa ToSigner(this SigningKey key, out SigningCredentials credentials)
     {
         var signer = key.Open();
         credentials = new(new ECDsaSecurityKey(signer) { KeyId = key.Id, CryptoProviderFactory = new() { CacheSignatureProviders = false } }, SecurityAlgorithms.EcdsaSha256);
         return signer;
     }
 }
+
+/// <summary>RFC 7517.</summary>
+internal sealed record KeySet(IReadOnlyList<IReadOnlyDictionary<string, string>> Keys);

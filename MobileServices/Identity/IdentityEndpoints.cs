@@ -1,3 +1,4 @@
+using MobileIntegration.Contracts;
 using MobileServices.Identity.Accounts;
 using MobileServices.Identity.Pages;
 using MobileServices.Identity.Tokens;
@@ -24,6 +25,7 @@ public static class IdentityEndpoints
         pages.MapMethods(LogoutPage.Path, GetAndPost, LogoutPage.HandleAsync);
         pages.MapPost($"{IdentityOptions.Path}/connect/token", TokenEndpoints.TokenAsync);
         pages.MapMethods($"{IdentityOptions.Path}/connect/userinfo", GetAndPost, TokenEndpoints.UserInfoAsync);
+        app.MapGet(Revocations.FullPath, RevocationFeed.GetAsync).AllowAnonymous().ExcludeFromDescription();
         app.MapGroup(IdentityOptions.Path).MapAccounts();
     }
 }

@@ -56,24 +56,25 @@ internal sealed class IdentityOptions : IValidatableObject
     [Range(2, 168, ErrorMessage = "Identity:KeyAheadHours must be from 2 to 168.")]
     public int KeyAheadHours { get; set; } = 24;
 
+    /// <summary>
+    /// Seconds after which the devices service is asked for blocked devices, whose logins end, without news of one; 1 to 60, 1 unless set.
+    /// </summary>
+    [Range(1, 60, ErrorMessage = "Identity:DevicePollSeconds must be from 1 to 60.")]
+    public int DevicePollSeconds { get; set; } = 1;
+
     /// <summary>What an app may ask for, beside <see cref="StandardScopes"/>: name, and the sentence that the user reads.</summary>
     public Dictionary<string, string> Scopes { get; } = [];
 
     /// <summary>Who may ask for tokens, by client id. A client that is no longer here ends, and its tokens with it.</summary>
     public Dictionary<string, ClientOptions> Clients { get; } = [];
 
-    public static readonly IReadOnlyDictionary<string, string> StandardScopes = new Dictionary<string, string>
+    public static readonly IReadOnlyDictionary<string, string> StandardScopes = new Dictionary<string, string>(new Dictionary<string, string>
     {
         ["openid"] = "Know that it is you",
         ["profile"] = "See your name",
         ["email"] = "See your e-mail address",
         ["offline_access"] = "Stay logged in until you log out",
-        [MobileIntegration.ServiceDefaults.Scopes.Home] = "See your home page: profile, orders and suggestions",
-        [MobileIntegration.ServiceDefaults.Scopes.Devices] = "Register this device",
-        [MobileIntegration.ServiceDefaults.Scopes.DevicesAdmin] = "Manage the rules about apps, and every device",
-        [MobileIntegration.ServiceDefaults.Scopes.Customers] = "See the data of all customers",
-        [MobileIntegration.ServiceDefaults.Scopes.Users] = "Manage the accounts of all users",
-    };
+    }.Concat(MobileIntegration.ServiceDefaults.Scopes.Descriptions));
 
     public TimeSpan Replay => TimeSpan.FromSeconds(ReplaySeconds);
 

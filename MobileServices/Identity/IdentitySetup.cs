@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;
 using MobileServices.Identity.Accounts;
 using MobileServices.Identity.Clients;
@@ -43,13 +44,26 @@ public static class IdentitySetup
         services.AddSingleton<IPasswordHasher<Account>, PasswordHasher<Account>>();
         services.Configure<PasswordHasherOptions>(options => options.IterationCount = 210_000);
         services.AddSingleton<IStartupFilter, IdentityRequests>();
+        // Before anything is changed: a start without the secret of the keys ends here.
+        services.AddHostedService(provider => provider.GetRequiredService<SigningKeys>());
         services.AddHostedService<ClientRegistration>();
         if (builder.Environment.IsDevelopment())
         {
             services.AddHostedService<DevelopmentAccount>();
         }
+        services.AddHttpClient<DevicesClient>(http => http.BaseAddress = new("http://devices")).WithoutRetries();
+        services.AddSingleton<BlockedDevices>();
+        services.AddHostedService(provider => provider.GetRequiredService<BlockedDevices>());
+        services.AddSingleton<DeviceLogins>();
+        builder.DescribeAlso(typeof(IdentitySetup).Assembly, "protocol.json");
+        builder.AddRedisNews();
+        if (builder.Configuration.GetConnectionString("redis") is { Length: > 0 })
+        {
+            services.AddHostedService<RevocationTeller>();
+        }
         services.AddSingleton<IdentityWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<IdentityWorker>());
+        builder.AddKeySeal();
         AddCookies(services);
         AddServer(services);
     }

@@ -32,6 +32,8 @@ internal sealed class IdentityWorker(
         await scope.ServiceProvider.GetRequiredService<IdentityContext>().Connection.ExecuteAsync(new CommandDefinition(
             "delete from identity.refresh_answer where answered_at < @before",
             new { before = time.GetUtcNow() - options.Value.Replay }, cancellationToken: ct));
+        await scope.ServiceProvider.GetRequiredService<IdentityContext>().Connection.ExecuteAsync(new CommandDefinition(
+            "delete from identity.revocation where until < now()", cancellationToken: ct));
         // A redeemed refresh token stays as long as a living one may, for its reuse is a theft.
         var before = time.GetUtcNow().AddDays(-options.Value.RefreshTokenDays);
         await scope.ServiceProvider.GetRequiredService<IOpenIddictTokenManager>().PruneAsync(before, ct);

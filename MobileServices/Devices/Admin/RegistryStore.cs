@@ -87,7 +87,7 @@ internal sealed class RegistryStore(NpgsqlDataSource database)
         return new(groups.Sum(group => group.Devices), hits, [.. versions]);
     }
 
-    /// <summary>As <see cref="AppDecisions.Bucket"/> does it.</summary>
+    /// <summary>As <see cref="AppDecisions.Bucket(string, Guid)"/> does it.</summary>
     private async Task<long> CountAsync(
         AppRule rule, IReadOnlyCollection<(string Platform, string Version, string OsVersion, long Devices)> hit, CancellationToken ct) =>
         (await QueryAsync<long>(

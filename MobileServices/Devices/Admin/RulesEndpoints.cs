@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http.HttpResults;
+using MobileIntegration.ServiceDefaults;
 
 namespace MobileServices.Devices.Admin;
 
@@ -8,18 +9,22 @@ namespace MobileServices.Devices.Admin;
 internal static class RulesEndpoints
 {
     private const int MostEntries = 100;
+    private const string Tagged = "The ETag of the rule as it was read.";
 
     public static void MapRules(this IEndpointRouteBuilder admin)
     {
         admin.MapGet("/rules", ListAsync).WithSummary("All rules, in the order in which they are asked");
-        admin.MapGet("/rules/{name}", GetAsync).WithSummary("One rule; its version is the ETag");
-        admin.MapPut("/rules/{name}", PutAsync).WithSummary("Makes a rule (If-None-Match: *) or changes it (If-Match)");
-        admin.MapDelete("/rules/{name}", DeleteAsync).WithSummary("Removes a rule (If-Match)");
+        admin.MapGet("/rules/{name}", GetAsync).WithSummary("One rule; its version is the ETag").ProducesProblem(404);
+        admin.MapPut("/rules/{name}", PutAsync).WithSummary("Makes a rule (If-None-Match: *) or changes it (If-Match)")
+            .ProducesProblem(409).ProducesProblem(412).ProducesProblem(428)
+            .DescribeHeader("If-Match", Tagged).DescribeHeader("If-None-Match", "`*`: only if there is no such rule.");
+        admin.MapDelete("/rules/{name}", DeleteAsync).WithSummary("Removes a rule (If-Match)")
+            .ProducesProblem(404).ProducesProblem(412).ProducesProblem(428).DescribeHeader("If-Match", Tagged);
         admin.MapPost("/rules/{name}/preview", PreviewAsync).WithSummary("How many devices a rule of this name would hit; changes nothing");
         admin.MapPut("/devices/{id}/block", BlockAsync).WithSummary("Blocks a device and removes its push addresses; idempotent");
         admin.MapDelete("/devices/{id}/block", UnblockAsync).WithSummary("Unblocks a device; idempotent");
         admin.MapGet("/audit", AuditAsync).WithSummary("Who changed what, the newest first");
-        admin.MapPost("/audit/{id:long}/revert", RevertAsync).WithSummary("Puts back what was there before a change");
+        admin.MapPost("/audit/{id:long}/revert", RevertAsync).WithSummary("Puts back what was there before a change").ProducesProblem(404).ProducesProblem(409);
     }
 
     /// <returns>Null when there is nothing to refuse.</returns>

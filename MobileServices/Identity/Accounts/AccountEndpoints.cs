@@ -76,7 +76,7 @@ internal static class AccountEndpoints
         TypedResults.ValidationProblem(errors, detail: "The account is not complete and right: see errors.", title: "Bad Request");
 }
 
-/// <summary>Ends every login of an account: at once for refresh and introspection, with the access tokens' expiry for services.</summary>
+/// <summary>Ends every login of an account.</summary>
 internal sealed class AccountTokens(IOpenIddictAuthorizationManager authorizations, IOpenIddictTokenManager tokens)
 {
     public async Task EndAsync(Guid account, CancellationToken ct)

@@ -22,6 +22,9 @@ internal sealed class ClientRegistration(
     /// <summary>The client of the development environment for what has no user: scripts, tests, the back office.</summary>
     public const string DevelopmentBackOffice = "development-back-office";
 
+    /// <summary>The client of the gateway's page about the API, at the gateway itself.</summary>
+    public const string DevelopmentDocs = "development-docs";
+
     private static readonly Account Nobody = new(Guid.Empty, "", "", null, null, Guid.Empty);
 
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -30,10 +33,14 @@ internal sealed class ClientRegistration(
         if (environment.IsDevelopment())
         {
             clients.TryAdd(DevelopmentClient, Development());
+            clients.TryAdd(DevelopmentDocs, Docs());
             clients.TryAdd(DevelopmentBackOffice, new()
             {
                 Secret = "development-only-not-a-secret",
-                Scopes = { Scopes.Home, Scopes.Devices, Scopes.DevicesAdmin, Scopes.Customers },
+                Scopes =
+                {
+                    Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.GatewayAdmin, Scopes.IntegrationAdmin, Scopes.Customers,
+                },
             });
         }
 
@@ -77,8 +84,18 @@ internal sealed class ClientRegistration(
     {
         Name = "Development app",
         RedirectUris = { "http://127.0.0.1/callback", "http://[::1]/callback", "com.example.shop:/callback" },
-        Scopes = { "profile", "email", Scopes.Home, Scopes.Devices },
+        Scopes = { "profile", "email", Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices },
         Device = true,
+    };
+
+    private ClientOptions Docs() => new()
+    {
+        Name = "Documentation of the API",
+        RedirectUris = { new Uri(new Uri(options.Value.Issuer!), "/docs/").AbsoluteUri },
+        Scopes =
+        {
+            "profile", "email", Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.GatewayAdmin, Scopes.IntegrationAdmin,
+        },
     };
 
     private static OpenIddictApplicationDescriptor Describe(string id, ClientOptions client)
@@ -121,6 +138,8 @@ internal sealed class ClientRegistration(
     private const string EndOthersSql =
         """
         create temporary table gone on commit drop as select id from identity.application where client_id <> all (@clients);
+        update identity.authorization set status = 'revoked' where application_id in (select id from gone);
+        update identity.token set status = 'revoked' where application_id in (select id from gone) and status = 'valid';
         delete from identity.token where application_id in (select id from gone);
         delete from identity.authorization where application_id in (select id from gone);
         delete from identity.application where id in (select id from gone);

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Dapper;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
 using Microsoft.IdentityModel.Tokens;
@@ -9,13 +8,17 @@ using OpenIddict.Server;
 namespace MobileServices.Identity.Keys;
 
 /// <summary>
-/// The keys of all replicas, kept in PostgreSQL. A new one is published <see cref="IdentityOptions.KeyAheadHours"/> before it signs, and an old one
-/// stays until nothing that it signed or encrypted can be valid.
+/// The keys of all replicas. A new one is published <see cref="IdentityOptions.KeyAheadHours"/> before it signs, and an old one stays until nothing that it signed
+/// or encrypted can be valid.
 /// </summary>
-internal sealed class SigningKeys(NpgsqlDataSource database, IOptions<IdentityOptions> options, TimeProvider time)
-    : IOptionsChangeTokenSource<OpenIddictServerOptions>, IDisposable
+internal sealed class SigningKeys(NpgsqlDataSource database, KeySeal seal, IOptions<IdentityOptions> options, TimeProvider time)
+    : IOptionsChangeTokenSource<OpenIddictServerOptions>, IHostedService, IDisposable
 {
     private readonly Lock _gate = new();
+    private readonly KeyRing _ring = new(
+        database, seal, time, "identity.signing_key", TimeSpan.FromDays(options.Value.KeyDays), TimeSpan.FromHours(options.Value.KeyAheadHours),
+        TimeSpan.FromDays(options.Value.RefreshTokenDays) + TimeSpan.FromHours(1));
+
     private IReadOnlyList<SigningKey>? _current;
     private CancellationTokenSource _change = new();
 
@@ -33,7 +36,7 @@ internal sealed class SigningKeys(NpgsqlDataSource database, IOptions<IdentityOp
         IReadOnlyList<SigningKey> keys;
         lock (_gate)
         {
-            keys = Read();
+            keys = _ring.Read();
             if (_current is not null && !_current.Select(key => key.Id).SequenceEqual(keys.Select(key => key.Id)))
             {
                 changed = _change;
@@ -46,74 +49,27 @@ internal sealed class SigningKeys(NpgsqlDataSource database, IOptions<IdentityOp
         return keys;
     }
 
+    /// <summary>A start with a wrong secret ends.</summary>
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        Refresh();
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public void Dispose() => _change.Dispose();
-
-    private List<SigningKey> Read()
-    {
-        using var connection = database.OpenConnection();
-        using var transaction = connection.BeginTransaction();
-        // Replicas that find at the same time that a key is due make one.
-        connection.Execute("lock table identity.signing_key in share row exclusive mode");
-        var keys = connection.Query<SigningKey>(
-            "select id, private_key as PrivateKey, use_from as UseFrom from identity.signing_key order by use_from desc, id").ToList();
-        var now = time.GetUtcNow().UtcDateTime;
-        if (Due(keys, now) is { } useFrom)
-        {
-            var key = SigningKey.Create(useFrom);
-            connection.Execute(
-                "insert into identity.signing_key (id, private_key, use_from, created_at) values (@Id, @PrivateKey, @UseFrom, @now)",
-                new { key.Id, key.PrivateKey, key.UseFrom, now });
-            keys.Insert(0, key);
-        }
-        foreach (var ended in Ended(keys, now))
-        {
-            connection.Execute("delete from identity.signing_key where id = @Id", new { ended.Id });
-            keys.Remove(ended);
-        }
-        transaction.Commit();
-        var signing = keys.First(key => key.UseFrom <= now);
-        return [signing, .. keys.Where(key => key != signing)];
-    }
-
-    /// <returns>When the key to be made now is to sign.</returns>
-    private DateTime? Due(List<SigningKey> keys, DateTime now)
-    {
-        if (keys.Count is 0)
-        {
-            return now;
-        }
-        var ahead = TimeSpan.FromHours(options.Value.KeyAheadHours);
-        var next = keys[0].UseFrom.AddDays(options.Value.KeyDays);
-        return next - ahead > now ? null : next > now + ahead ? next : now + ahead;
-    }
-
-    private List<SigningKey> Ended(List<SigningKey> keys, DateTime now)
-    {
-        var life = TimeSpan.FromDays(options.Value.RefreshTokenDays) + TimeSpan.FromHours(1);
-        return [.. keys.Skip(1).Where((_, index) => keys[index].UseFrom + life < now)];
-    }
 }
 
-/// <summary>A P-256 key, its own name (RFC 7638) and the time from which it signs.</summary>
-internal sealed record SigningKey(string Id, byte[] PrivateKey, DateTime UseFrom)
+internal static class SigningKeyExtensions
 {
-    public static SigningKey Create(DateTime useFrom)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        return new(Base64UrlEncoder.Encode(new ECDsaSecurityKey(key).ComputeJwkThumbprint()), key.ExportPkcs8PrivateKey(), useFrom);
-    }
-
-    public SigningCredentials ToSigningCredentials()
-    {
-        var key = ECDsa.Create();
-        key.ImportPkcs8PrivateKey(PrivateKey, out _);
-        return new(new ECDsaSecurityKey(key) { KeyId = Id }, SecurityAlgorithms.EcdsaSha256);
-    }
+    public static SigningCredentials ToSigningCredentials(this SigningKey key) =>
+        new(new ECDsaSecurityKey(key.Open()) { KeyId = key.Id }, SecurityAlgorithms.EcdsaSha256);
 
     /// <summary>For what only this server reads: codes and the contents of refresh tokens.</summary>
-    public EncryptingCredentials ToEncryptingCredentials()
+    public static EncryptingCredentials ToEncryptingCredentials(this SigningKey key)
     {
-        var key = HKDF.DeriveKey(HashAlgorithmName.SHA256, PrivateKey, 32, info: "token encryption"u8.ToArray());
-        return new(new SymmetricSecurityKey(key) { KeyId = Id }, SecurityAlgorithms.Aes256KW, SecurityAlgorithms.Aes256CbcHmacSha512);
+        var secret = HKDF.DeriveKey(HashAlgorithmName.SHA256, key.PrivateKey, 32, info: "token encryption"u8.ToArray());
+        return new(new SymmetricSecurityKey(secret) { KeyId = key.Id }, SecurityAlgorithms.Aes256KW, SecurityAlgorithms.Aes256CbcHmacSha512);
     }
 }

@@ -26,6 +26,10 @@ internal static class AuthorizePage
             return Fault(fault);
         }
         var request = http.GetOpenIddictServerRequest()!;
+        if (!DeviceLogins.TryRead(request, out var device))
+        {
+            return TokenEndpoints.Refuse(Errors.InvalidRequest, DeviceLogins.Malformed);
+        }
         var client = await clients.FindByClientIdAsync(request.ClientId!, ct);
         var name = await clients.GetDisplayNameAsync(client!, ct) ?? request.ClientId!;
         var target = Page.TargetOf(request.RedirectUri);
@@ -64,7 +68,7 @@ internal static class AuthorizePage
             return TokenEndpoints.Refuse(Errors.AccessDenied, "The user did not allow it.");
         }
         return Results.SignIn(
-            TokenEndpoints.PrincipalOf(loggedIn.Account, request.GetScopes(), loggedIn.At), null, OpenIddictServerAspNetCoreDefaults.AuthenticationScheme);
+            TokenEndpoints.PrincipalOf(loggedIn.Account, request.GetScopes(), loggedIn.At, device), null, OpenIddictServerAspNetCoreDefaults.AuthenticationScheme);
     }
 
     public static Page Fault(OpenIddictResponse fault) => new(

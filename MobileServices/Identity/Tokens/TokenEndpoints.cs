@@ -15,7 +15,7 @@ internal static class TokenEndpoints
 {
     private const string Scheme = OpenIddictServerAspNetCoreDefaults.AuthenticationScheme;
 
-    public static async Task<IResult> TokenAsync(HttpContext http, AccountStore accounts, CancellationToken ct)
+    public static async Task<IResult> TokenAsync(HttpContext http, AccountStore accounts, DeviceLogins devices, CancellationToken ct)
     {
         var request = http.GetOpenIddictServerRequest()!;
         if (request.IsClientCredentialsGrantType())
@@ -28,6 +28,10 @@ internal static class TokenEndpoints
         if (await accounts.FindAsync(principal.GetClaim(Claims.Subject), ct) is not { } account)
         {
             return Refuse(Errors.InvalidGrant, "The account of this token is not there any more.");
+        }
+        if (await devices.TieAsync(request, principal, ct) is var (error, description))
+        {
+            return Refuse(error, description);
         }
         // Whose customer the user is may have changed since the login.
         principal.SetClaim(CustomerAccess.Claim, account.CustomerId);
@@ -55,13 +59,14 @@ internal static class TokenEndpoints
     }
 
     /// <summary>The principal of a login, from which OpenIddict makes codes and tokens.</summary>
-    public static ClaimsPrincipal PrincipalOf(Account account, IEnumerable<string> scopes, DateTimeOffset loggedInAt)
+    public static ClaimsPrincipal PrincipalOf(Account account, IEnumerable<string> scopes, DateTimeOffset loggedInAt, Guid? device = null)
     {
         var identity = new ClaimsIdentity(Scheme, Claims.Name, Claims.Role);
         identity.SetClaim(Claims.Subject, account.Id.ToString())
             .SetClaim(Claims.Name, account.DisplayName)
             .SetClaim(Claims.PreferredUsername, account.Name)
             .SetClaim(Claims.Email, account.Email)
+            .SetClaim(DeviceLogins.Name, device?.ToString())
             .SetClaim(Claims.AuthenticationTime, loggedInAt.ToUnixTimeSeconds());
         var principal = new ClaimsPrincipal(identity);
         principal.SetScopes(scopes).SetResources(IdentityOptions.Audience);
@@ -74,7 +79,7 @@ internal static class TokenEndpoints
         principal.SetDestinations(claim => claim.Type switch
         {
             Claims.Subject => [Destinations.AccessToken, Destinations.IdentityToken],
-            CustomerAccess.Claim => [Destinations.AccessToken],
+            CustomerAccess.Claim or DeviceLogins.Name => [Destinations.AccessToken],
             Claims.AuthenticationTime => [Destinations.IdentityToken],
             Claims.Name or Claims.PreferredUsername when principal.HasScope(Scopes.Profile) => [Destinations.IdentityToken],
             Claims.Email when principal.HasScope(Scopes.Email) => [Destinations.IdentityToken],

@@ -1,0 +1,81 @@
+using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using MobileIntegration.ServiceDefaults;
+
+namespace MobileServices;
+
+/// <summary>Configuration section <c>Keys</c>.</summary>
+internal sealed class KeyOptions
+{
+    /// <summary>
+    /// With it private keys are sealed before they go into the database, by AES-256-GCM: who reads the database, or a copy of it, cannot sign. At least 32
+    /// characters, the same for all replicas; null unless set, and keys are kept as they are.
+    /// </summary>
+    [MinLength(32, ErrorMessage = "Keys:Secret is shorter than 32 characters. Set a random one.")]
+    public string? Secret { get; set; }
+}
+
+/// <summary>Keeps private keys from who reads the database.</summary>
+internal sealed class KeySeal(IOptions<KeyOptions> options)
+{
+    /// <summary>A key that is not sealed begins with the tag of a DER sequence.</summary>
+    private const byte Sealed = 1;
+    private const int Nonce = 12;
+    private const int Tag = 16;
+
+    private readonly byte[]? _key = options.Value.Secret is { } secret
+        ? HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(secret), 32, info: "private keys"u8.ToArray())
+        : null;
+
+    public bool HasSecret => _key is not null;
+
+    public static bool IsOpen(byte[] kept) => kept[0] is not Sealed;
+
+    /// <returns>What goes into the database.</returns>
+    public byte[] Close(string id, byte[] key)
+    {
+        if (_key is null)
+        {
+            return key;
+        }
+        var kept = new byte[1 + Nonce + Tag + key.Length];
+        kept[0] = Sealed;
+        RandomNumberGenerator.Fill(kept.AsSpan(1, Nonce));
+        using var cipher = new AesGcm(_key, Tag);
+        cipher.Encrypt(kept.AsSpan(1, Nonce), key, kept.AsSpan(1 + Nonce + Tag), kept.AsSpan(1 + Nonce, Tag), Encoding.UTF8.GetBytes(id));
+        return kept;
+    }
+
+    /// <param name="kept">As it is in the database, sealed or not.</param>
+    public byte[] Open(string id, byte[] kept)
+    {
+        if (IsOpen(kept))
+        {
+            return kept;
+        }
+        try
+        {
+            var key = new byte[kept.Length - 1 - Nonce - Tag];
+            using var cipher = new AesGcm(_key ?? throw new CryptographicException(), Tag);
+            cipher.Decrypt(kept.AsSpan(1, Nonce), kept.AsSpan(1 + Nonce + Tag), kept.AsSpan(1 + Nonce, Tag), key, Encoding.UTF8.GetBytes(id));
+            return key;
+        }
+        catch (CryptographicException)
+        {
+            throw new StartException(
+                $"The private key {id} in the database is sealed, and Keys:Secret is not what it was sealed with. Set that secret, or remove the key, and with it every token that it signed.");
+        }
+    }
+}
+
+internal static class KeySealExtensions
+{
+    public static void AddKeySeal(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<KeyOptions>().BindConfiguration("Keys").ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.TryAddSingleton<KeySeal>();
+    }
+}
