@@ -4,6 +4,9 @@ var builder = DistributedApplication.CreateBuilder(args);
 var postgres = builder.AddPostgres("postgres").WithDataVolume();
 var redis = builder.AddRedis("redis").WithDataVolume();
 var wmsdb = postgres.AddDatabase("wmsdb");
+var mobiledb = postgres.AddDatabase("mobiledb");
+var frontenddb = postgres.AddDatabase("frontenddb");
+var integrationdb = postgres.AddDatabase("integrationdb");
 
 // One process a group, or with Topology=split one process a microservice.
 bool split = builder.Configuration["Topology"] == "split";
@@ -18,12 +21,16 @@ string[] backOffice = ["crm", "erp", "pim", "wms"];
 // The organisation's own systems. The warehouse is reached through its database and a folder of files, as such systems are.
 Group<Projects.BackendSystems>("backends", backOffice, [postgres.AddDatabase("backenddb"), wmsdb], backend => backend
     .WithEnvironment("Wms__DropFolder", builder.Configuration["DropFolder"])
+    .WithEnvironment("Webhooks__AllowPrivateTargets", "true") // they lead to the integration services and no further
     .WithFaultCommands(split ? [backend.Resource.Name] : backOffice));
 
-Group<Projects.IntegrationServices>("integration", ["customers", "products", "orders", "inventory"], [wmsdb]);
-Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "identity"] : ["devices"], [postgres.AddDatabase("mobiledb")],
+Group<Projects.IntegrationServices>("integration", ["customers", "products", "orders", "inventory", "commands", "changes"], [wmsdb, integrationdb], integration => integration
+    .WithReference(redis)
+    .WithEnvironment("Changes__Address", "http://changes")
+    .WithEnvironment("Changes__DropFolder", builder.Configuration["DropFolder"]));
+Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "configuration", "identity"] : ["devices", "configuration"], [mobiledb],
     mobile => mobile.WithReference(redis).WaitFor(redis));
-Group<Projects.FrontendServices>("frontend", ["home"], [], frontend => frontend.WithReference(redis).WaitFor(redis));
+Group<Projects.FrontendServices>("frontend", ["home", "catalog", "app-orders", "account"], [frontenddb], frontend => frontend.WithReference(redis).WaitFor(redis));
 
 var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName: null)
     .WithHttpEndpoint()
@@ -32,6 +39,7 @@ var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName:
     .WithHttpHealthCheck("/health", endpointName: "management")
     .WithReplicas(2)
     .WithReference(redis)
+    .WithReference(mobiledb).WaitForStart(postgres)
     .WithUrlForEndpoint("http", url => url.DisplayText = "Mobile API");
 services.Add(gateway);
 

@@ -5,11 +5,12 @@ using MobileIntegration.LocalHost.Telemetry;
 
 namespace MobileIntegration.LocalHost.Dashboard;
 
-/// <summary>A page that renders when what it shows has changed, at most every 250 ms. What it is asked to show is in its address, so that links can be shared.</summary>
+/// <summary>A page that renders when what it shows has changed, at most every 250 ms, and not again before the browser has shown it. What it is asked to show is in its address, so that links can be shared.</summary>
 public abstract class LivePage : ComponentBase, IDisposable
 {
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(250);
     private readonly CancellationTokenSource _closed = new();
+    private TaskCompletionSource _rendered = new();
 
     private protected TelemetryStore Store => View.Store;
 
@@ -61,6 +62,9 @@ public abstract class LivePage : ComponentBase, IDisposable
         {
             _ = FollowAsync(_closed.Token);
         }
+
+        // The browser has said that it is there.
+        _rendered.TrySetResult();
     }
 
     /// <summary>The page's address with some of its query changed; null takes a part away.</summary>
@@ -84,9 +88,11 @@ public abstract class LivePage : ComponentBase, IDisposable
                 await InvokeAsync(async () =>
                 {
                     Read();
+                    _rendered = new(TaskCreationOptions.RunContinuationsAsynchronously);
                     StateHasChanged();
                     await ShownAsync();
                 });
+                await _rendered.Task.WaitAsync(ct);
                 await Task.Delay(Pace, ct);
             }
         }
@@ -104,9 +110,17 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     private static async Task PumpAsync<T>(IAsyncEnumerable<T> source, ChannelWriter<bool> changed)
     {
-        await foreach (var _ in source.ConfigureAwait(false))
+        try
         {
-            changed.TryWrite(true);
+            await foreach (var _ in source.ConfigureAwait(false))
+            {
+                changed.TryWrite(true);
+            }
+        }
+        catch (Exception fault) when (fault is not OperationCanceledException)
+        {
+            // Told on the page, which would otherwise look alive.
+            changed.TryComplete(fault);
         }
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using MobileIntegration.LocalHost.ApplicationModel;
+using MobileIntegration.LocalHost.Running;
 
 namespace MobileIntegration.LocalHost;
 
@@ -25,7 +26,7 @@ public static partial class ResourceBuilderExtensions
 
     /// <summary>
     /// The resource is healthy if a GET request is answered with exactly that status within 10 s, and can be reached within 3 s. Path "/" and status 200 if not given; the endpoint is the
-    /// one called https, or else http.
+    /// one called https, or else http. Each instance of a replicated project is asked itself.
     /// </summary>
     /// <exception cref="DistributedApplicationException">There is no such endpoint, or it is not http or https.</exception>
     public static IResourceBuilder<T> WithHttpHealthCheck<T>(this IResourceBuilder<T> builder, string? path = null, int? statusCode = null, string? endpointName = null)
@@ -70,7 +71,7 @@ public static partial class ResourceBuilderExtensions
         builder.WithHealthCheck(key);
         AddHttpHealthCheck(
             builder.ApplicationBuilder, key, status,
-            async ct => new Uri(new Uri((await endpoint.GetValueAsync(ct).ConfigureAwait(false))!), path));
+            async ct => new Uri(await Endpoints.AddressAsync(endpoint, ct).ConfigureAwait(false), path));
         return builder;
     }
 

@@ -9,7 +9,23 @@ namespace MobileIntegration.LocalHost.Running;
 /// </summary>
 internal sealed class Endpoints(Ports ports, ResourceLoggerService loggers) : IAsyncDisposable
 {
+    private static readonly AsyncLocal<(IResource Resource, IReadOnlyDictionary<string, int> Ports)> Watched = new();
     private readonly Dictionary<EndpointAnnotation, TcpProxy> _proxies = [];
+
+    /// <summary>
+    /// From here on, in this flow of control, the endpoints of the resource are those of one instance: behind the public address another instance
+    /// would answer for one that has not started yet.
+    /// </summary>
+    public static void Watch(IResource resource, IReadOnlyDictionary<string, int> targets) => Watched.Value = (resource, targets);
+
+    /// <summary>The address of the endpoint: of the watched instance, if this flow of control watches one, or else the public one.</summary>
+    public static async ValueTask<Uri> AddressAsync(EndpointReference endpoint, CancellationToken ct)
+    {
+        var address = new Uri((await endpoint.GetValueAsync(ct).ConfigureAwait(false))!);
+        return Watched.Value is { Ports: { } targets } watched && watched.Resource == endpoint.Resource
+            ? new UriBuilder(address) { Port = targets[endpoint.EndpointName] }.Uri
+            : address;
+    }
 
     /// <exception cref="DistributedApplicationException">A fixed port is taken.</exception>
     public void Allocate(IResource resource)
@@ -31,6 +47,12 @@ internal sealed class Endpoints(Ports ports, ResourceLoggerService loggers) : IA
         resource.Annotations.OfType<EndpointAnnotation>().ToDictionary(
             endpoint => endpoint.Name,
             endpoint => _proxies.ContainsKey(endpoint) ? endpoint.TargetPort ?? ports.Target() : endpoint.AllocatedEndpoint!.Port);
+
+    /// <summary>An instance is to run from now on: connections wait for it.</summary>
+    public void BeginLife(IResource resource) => Each(resource, (proxy, _) => proxy.BeginLife());
+
+    /// <summary>An instance does not start again by itself: without another, connections are closed at once.</summary>
+    public void EndLife(IResource resource) => Each(resource, (proxy, _) => proxy.EndLife());
 
     /// <summary>Connections may be passed to the instance that listens on these ports.</summary>
     public void Open(IResource resource, IReadOnlyDictionary<string, int> targets) =>

@@ -23,18 +23,26 @@ internal sealed class Instance(
     /// <param name="running">Called each time the process has started; what it starts is cancelled when the process ends.</param>
     public async Task RunAsync(Func<CancellationToken, Task> running, CancellationToken ct)
     {
-        for (var isFirst = true; await RunOnceAsync(running, isFirst, ct) is { } delay; isFirst = false)
+        endpoints.BeginLife(resource);
+        try
         {
-            Log.LogWarning("Starting again in {Seconds} s.", delay.TotalSeconds);
-            IsBetweenStarts = true;
-            try
+            for (var isFirst = true; await RunOnceAsync(running, isFirst, ct) is { } delay; isFirst = false)
             {
-                await Task.Delay(delay, time, ct);
+                Log.LogWarning("Starting again in {Seconds} s.", delay.TotalSeconds);
+                IsBetweenStarts = true;
+                try
+                {
+                    await Task.Delay(delay, time, ct);
+                }
+                finally
+                {
+                    IsBetweenStarts = false;
+                }
             }
-            finally
-            {
-                IsBetweenStarts = false;
-            }
+        }
+        finally
+        {
+            endpoints.EndLife(resource);
         }
     }
 
@@ -99,6 +107,7 @@ internal sealed class Instance(
         });
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        Endpoints.Watch(resource, ports);
         var watching = running(ended.Token);
         try
         {

@@ -80,7 +80,8 @@ internal sealed class RedisServer(string? setting, DataFolder data, string folde
                 "--port", port.ToString(CultureInfo.InvariantCulture),
                 "--bind", "127.0.0.1",
                 "--device-type", "RandomAccess",
-                "--lua",
+                // Scripts are atomic, as Redis runs them; Garnet's own default is that two run at once.
+                "--lua", "--lua-transaction-mode",
                 "--memory", "256m", "--page", "1m", "--index", "4m",
             },
         };

@@ -7,18 +7,26 @@ namespace MobileIntegration.LocalHost.Running;
 
 /// <summary>
 /// The unchanging address of a project's endpoint: takes connections on the public port and passes each to one of the running instances,
-/// chosen at random. A connection that comes before an instance listens, or between two, waits for one.
+/// chosen at random. A connection that comes before an instance listens, or between two, waits for one; when all have been stopped it is closed.
 /// </summary>
 internal sealed class TcpProxy : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AcceptDelay = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan WarningPace = TimeSpan.FromSeconds(10);
+
+    // Two for each connection that is passed on, and a rest for everything else of the process: without any it would end.
+    private static readonly int MostConnections = (Unix.OpenFiles() - 1_000) / 2;
+    private static int _connections;
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Socket> _listeners = [];
     private readonly ILogger _logger;
     private readonly Task _accepting;
     private int[] _targets = [];
+    private int _lives;
+    private volatile bool _stopped;
+    private long _warned;
 
     /// <exception cref="DistributedApplicationException">The port is taken.</exception>
     public TcpProxy(int port, ILogger logger)
@@ -33,6 +41,16 @@ internal sealed class TcpProxy : IAsyncDisposable
 
         _accepting = Task.WhenAll(_listeners.Select(AcceptAsync));
     }
+
+    /// <summary>An instance is to run from now on, with starts anew in between.</summary>
+    public void BeginLife()
+    {
+        Interlocked.Increment(ref _lives);
+        _stopped = false;
+    }
+
+    /// <summary>The instance does not start again by itself.</summary>
+    public void EndLife() => _stopped = Interlocked.Decrement(ref _lives) == 0;
 
     public void AddTarget(int port) => Change(targets => [.. targets, port]);
 
@@ -105,6 +123,13 @@ internal sealed class TcpProxy : IAsyncDisposable
         {
             try
             {
+                if (Interlocked.Increment(ref _connections) > MostConnections)
+                {
+                    WarnOfTooMany();
+                    client.Close(timeout: 0);
+                    return;
+                }
+
                 client.NoDelay = true;
                 using var instance = await ConnectAsync();
                 if (instance is null)
@@ -118,6 +143,19 @@ internal sealed class TcpProxy : IAsyncDisposable
             {
                 // One of the two ends has gone; the other learns it by the closing of its connection.
             }
+            finally
+            {
+                Interlocked.Decrement(ref _connections);
+            }
+        }
+    }
+
+    private void WarnOfTooMany()
+    {
+        var last = Volatile.Read(ref _warned);
+        if ((last == 0 || Stopwatch.GetElapsedTime(last) > WarningPace) && Interlocked.CompareExchange(ref _warned, Stopwatch.GetTimestamp(), last) == last)
+        {
+            _logger.LogWarning("Connections are closed at once: {Count} are open, as many as the limit of open files allows (ulimit -n).", MostConnections);
         }
     }
 
@@ -144,7 +182,12 @@ internal sealed class TcpProxy : IAsyncDisposable
 
             await Task.Delay(RetryDelay, _stopping.Token);
         }
-        while (waited.Elapsed < Patience);
+        while (waited.Elapsed < Patience && !_stopped);
+
+        if (_stopped)
+        {
+            return null;
+        }
 
         _logger.LogWarning("No instance took a connection for {Seconds} s.", Patience.TotalSeconds);
         return null;

@@ -11,15 +11,15 @@ internal static class TcpRelay
 
     private static async Task PumpAsync(Socket from, Socket to, CancellationToken ct)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(32 * 1024);
         try
         {
-            int read;
-            while ((read = await from.ReceiveAsync(buffer, SocketFlags.None, ct)) > 0)
+            while (true)
             {
-                for (var sent = 0; sent < read;)
+                // Kept connections are silent most of the time, and hold no buffer then.
+                await from.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, ct);
+                if (!await PassAsync(from, to, ct))
                 {
-                    sent += await to.SendAsync(buffer.AsMemory(sent, read - sent), SocketFlags.None, ct);
+                    break;
                 }
             }
 
@@ -31,6 +31,31 @@ internal static class TcpRelay
             from.Close(timeout: 0);
             to.Close(timeout: 0);
             throw;
+        }
+    }
+
+    /// <returns>False when there is no more to come.</returns>
+    private static async Task<bool> PassAsync(Socket from, Socket to, CancellationToken ct)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(32 * 1024);
+        try
+        {
+            do
+            {
+                var read = await from.ReceiveAsync(buffer, SocketFlags.None, ct);
+                if (read == 0)
+                {
+                    return false;
+                }
+
+                for (var sent = 0; sent < read;)
+                {
+                    sent += await to.SendAsync(buffer.AsMemory(sent, read - sent), SocketFlags.None, ct);
+                }
+            }
+            while (from.Available > 0);
+
+            return true;
         }
         finally
         {

@@ -36,6 +36,14 @@ internal static partial class Unix
         }
     }
 
+    /// <summary>How many files and connections this process may have open.</summary>
+    public static int OpenFiles()
+    {
+        const string limits = "/proc/self/limits";
+        var line = File.Exists(limits) ? File.ReadLines(limits).FirstOrDefault(line => line.StartsWith("Max open files", StringComparison.Ordinal)) : null;
+        return int.TryParse(line?.Split(' ', StringSplitOptions.RemoveEmptyEntries).ElementAtOrDefault(3), CultureInfo.InvariantCulture, out var count) ? count : int.MaxValue;
+    }
+
     /// <summary>An account without privileges to run a server under that refuses to run as root: postgres, else nobody.</summary>
     public static User? UnprivilegedUser()
     {
