@@ -23,22 +23,32 @@ public sealed class BackOffice : IAsyncLifetime
     /// <summary>Connection string of the warehouse system's own database.</summary>
     internal string WmsDatabase { get; private set; } = null!;
 
+    /// <summary>Connection string of the database of the integration services.</summary>
+    internal string IntegrationDatabase { get; private set; } = null!;
+
     public async Task InitializeAsync()
     {
         WmsDatabase = await TestPostgres.CreateDatabaseAsync();
         BackendDatabase = await TestPostgres.CreateDatabaseAsync();
-        Backends = new(("ConnectionStrings:backenddb", BackendDatabase), ("ConnectionStrings:wmsdb", WmsDatabase));
+        Backends = new(("ConnectionStrings:backenddb", BackendDatabase), ("ConnectionStrings:wmsdb", WmsDatabase), ("Webhooks:AllowPrivateTargets", "true"));
+        IntegrationDatabase = await TestPostgres.CreateDatabaseAsync();
         Integration = new(
             ("ConnectionStrings:wmsdb", WmsDatabase),
+            ("ConnectionStrings:integrationdb", IntegrationDatabase),
+            ("Reads:FreshSeconds", "0"), ("Reads:StaleSeconds", "0"),
+            ("Commands:FirstRetrySeconds", "0.05"), ("Commands:LongestRetrySeconds", "1"), ("Changes:PollSeconds", "3600"),
             TestServices.At("crm", Backends.Address), TestServices.At("erp", Backends.Address), TestServices.At("pim", Backends.Address),
             ("Backends:crm:TimeoutSeconds", "1"), ("Backends:erp:TimeoutSeconds", "1"), ("Backends:pim:TimeoutSeconds", "1"), ("Backends:wms:TimeoutSeconds", "1"));
         Frontend = new(
+            ("ConnectionStrings:frontenddb", await TestPostgres.CreateDatabaseAsync()),
+            // As the systems are now, however long a loaded machine takes.
+            ("Sections:FreshSeconds", "0"), ("Sections:StaleSeconds", "0"), ("Deadlines:DefaultMilliseconds", "20000"),
             TestServices.At("customers", Integration.Address), TestServices.At("orders", Integration.Address),
             TestServices.At("products", Integration.Address), TestServices.At("inventory", Integration.Address));
         // The first calls of a process are slow ones.
         foreach (var path in (string[])["/customers/C-000001", "/orders?customer=C-000001", "/products/100001", "/stock?products=100001"])
         {
-            await Eventually.TrueAsync(async () => (await Integration.Http.GetAsync(path)).IsSuccessStatusCode, TimeSpan.FromSeconds(30));
+            await Eventually.TrueAsync(async () => (await Integration.Http.GetAsync(path)).IsSuccessStatusCode, TimeSpan.FromMinutes(2));
         }
     }
 

@@ -23,6 +23,8 @@ internal sealed class TestAuthority : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly ECDsaSecurityKey _key = new(ECDsa.Create(ECCurve.NamedCurves.nistP256)) { KeyId = "test" };
 
+    private bool _withdrawn;
+
     private TestAuthority(string address)
     {
         Address = address;
@@ -33,14 +35,15 @@ internal sealed class TestAuthority : IAsyncDisposable
         X = Base64UrlEncoder.Encode(point.X);
         var keys = new { keys = new[] { new { kty = "EC", crv = "P-256", use = "sig", alg = "ES256", kid = "test", x = X, y = Base64UrlEncoder.Encode(point.Y) } } };
         _app.MapGet("/.well-known/openid-configuration", () => new Dictionary<string, string> { ["issuer"] = Address, ["jwks_uri"] = $"{Address}/keys" });
-        _app.MapGet("/keys", () => Results.Json(keys));
+        _app.MapGet("/keys", () => _withdrawn ? Results.Json(new { keys = Array.Empty<object>() }) : Results.Json(keys));
     }
 
     /// <summary>The one of all services that a test starts without naming another.</summary>
     public static TestAuthority Shared => TheShared.Value;
 
     /// <summary>A token of <see cref="Shared"/> for a back-office client that may do everything apps may.</summary>
-    public static string AllScopes => Shared.Token($"{Scopes.Home} {Scopes.Devices} {Scopes.DevicesAdmin} {Scopes.Customers}");
+    public static string AllScopes => Shared.Token(
+        $"{Scopes.Home} {Scopes.Catalog} {Scopes.Orders} {Scopes.Account} {Scopes.Devices} {Scopes.DevicesAdmin} {Scopes.ConfigurationAdmin} {Scopes.GatewayAdmin} {Scopes.IntegrationAdmin} {Scopes.Customers}");
 
     public string Address { get; }
 
@@ -56,6 +59,9 @@ internal sealed class TestAuthority : IAsyncDisposable
 
     /// <summary>One that is down until <see cref="BeginAsync"/>.</summary>
     public static TestAuthority Down() => new(Unstarted());
+
+    /// <summary>From now on its key is no longer among its keys.</summary>
+    public void WithdrawKey() => _withdrawn = true;
 
     public Task BeginAsync() => _app.StartAsync();
 

@@ -92,6 +92,10 @@ internal static class TestServices
     public static async Task<HttpResponseMessage> GetAsync(this HttpClient http, string path, string? token)
     {
         using var client = new HttpClient { BaseAddress = http.BaseAddress };
+        if (http.DefaultRequestHeaders.TryGetValues("Prefer", out var preference))
+        {
+            client.DefaultRequestHeaders.Add("Prefer", preference);
+        }
         if (token is not null)
         {
             client.Authorize(token);

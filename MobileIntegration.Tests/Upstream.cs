@@ -19,6 +19,12 @@ internal sealed class Upstream : IAsyncDisposable
         _app = builder.Build();
         _app.Run(async context =>
         {
+            if (context.Request.Path == "/health")
+            {
+                // Asked by the gateway itself, for as long as it runs.
+                context.Response.StatusCode = Healthy ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+                return;
+            }
             context.Request.EnableBuffering();
             using var reader = new StreamReader(context.Request.Body, leaveOpen: true);
             var body = await reader.ReadToEndAsync();
@@ -31,6 +37,8 @@ internal sealed class Upstream : IAsyncDisposable
     }
 
     public ConcurrentQueue<Received> Journal { get; } = new();
+
+    public bool Healthy { get; set; } = true;
 
     public Uri Address => TestServices.AddressOf(_app.Services);
 

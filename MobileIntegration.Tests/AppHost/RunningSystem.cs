@@ -43,8 +43,10 @@ public abstract class RunningSystem(params string[] args) : IAsyncLifetime
         var gateway = App.CreateHttpClient("gateway", "http");
         var tokens = await IdentityService.TokenAsync(
             gateway, "client_credentials", ("client_id", "development-back-office"), ("client_secret", "development-only-not-a-secret"),
-            ("scope", "home devices customers"));
+            ("scope", "home catalog devices customers"));
         gateway.Authorize(tokens.Text("access_token"));
+        // However long a loaded machine takes.
+        gateway.DefaultRequestHeaders.Add("Prefer", "wait=25");
         return gateway;
     }
 
@@ -64,7 +66,7 @@ public sealed class GroupedSystem() : RunningSystem
     public override HttpClient ClientOf(string microservice) => App.CreateHttpClient(microservice switch
     {
         "crm" or "erp" or "pim" or "wms" => "backends",
-        "devices" or "identity" => "mobile",
+        "devices" or "identity" or "configuration" => "mobile",
         _ => "integration",
     });
 }
@@ -74,7 +76,7 @@ public sealed class SplitSystem() : RunningSystem("Topology=split")
     public override IReadOnlyList<string> HomeServices { get; } = ["gateway", "home", "customers", "products", "orders", "inventory", "crm", "pim", "erp"];
 
     protected override IReadOnlyList<string> Resources { get; } =
-        ["gateway", "home", "customers", "products", "orders", "inventory", "devices", "identity", "crm", "erp", "pim", "wms"];
+        ["gateway", "home", "catalog", "app-orders", "account", "customers", "products", "orders", "inventory", "commands", "changes", "devices", "configuration", "identity", "crm", "erp", "pim", "wms"];
 
     public override string Identity => "identity";
 

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Deque.AxeCore.Commons;
 using Deque.AxeCore.Playwright;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
@@ -7,9 +8,13 @@ namespace MobileIntegration.Tests.Dashboard;
 
 /// <summary>The pages over the whole system with traffic.</summary>
 [Collection(DashboardCollection.Name)]
-public sealed partial class DashboardPagesTests(RunningSystem system)
+public sealed partial class DashboardPagesTests(RunningSystem system) : IAsyncLifetime
 {
     private const string Home = "gateway: GET /api/home/{**rest}";
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => system.Browsing.ClosePagesAsync();
 
     [Fact]
     public async Task A_broken_backend_shows_in_the_blueprint_as_calls_that_fail()
@@ -47,10 +52,10 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
     {
         var page = await system.Browsing.LogInAsync();
         await system.SendAsync();
-        await page.GotoAsync($"{system.Browsing.Address}/structuredlogs?resource=gateway&text=Proxying");
+        await page.GotoAsync($"{system.Browsing.Address}/structuredlogs?resource=gateway&text=/api/home");
         await page.Locator("td.message a").First.ClickAsync();
         var details = page.GetByRole(AriaRole.Region, new() { Name = "Log record" }).Last;
-        await Expect(details).ToContainTextAsync("Yarp.ReverseProxy.Forwarder");
+        await Expect(details).ToContainTextAsync("Gateway.RequestLog");
         await details.GetByRole(AriaRole.Link, new() { NameRegex = new Regex("^Trace ") }).ClickAsync();
 
         await Expect(page.GetByRole(AriaRole.Heading, new() { Name = Home })).ToBeVisibleAsync();
@@ -64,7 +69,8 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
         await page.Locator(".waterfall tbody .fold").First.ClickAsync();
         await Expect(page.Locator(".waterfall tbody tr")).ToHaveCountAsync(1);
         await page.Locator(".waterfall tbody .fold").First.ClickAsync();
-        await Expect(page.Locator(".waterfall tbody tr")).ToHaveCountAsync(spans);
+        // Spans that end late may have come meanwhile.
+        await Expect(page.Locator(".waterfall tbody tr").Nth(spans - 1)).ToBeVisibleAsync();
         await page.Locator(".waterfall tbody .name a").First.ClickAsync();
         await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Span", Exact = true })).ToContainTextAsync("http.request.method");
 
@@ -123,9 +129,9 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
         var page = await system.Browsing.LogInAsync();
         await page.Keyboard.PressAsync("c");
         var log = page.GetByRole(AriaRole.Log);
-        await page.GetByLabel("Text").FillAsync("customer=C-");
+        await page.GetByLabel("Text").FillAsync("GET /api/home/");
         await system.SendAsync();
-        await Expect(log.Locator(".row").First).ToContainTextAsync("Proxying");
+        await Expect(log.Locator(".row").First).ToContainTextAsync("200");
         await page.GetByRole(AriaRole.Button, new() { Name = "Pause" }).ClickAsync();
         await Expect(page.Locator(".count")).ToContainTextAsync("paused");
         var before = await page.Locator(".count").TextContentAsync();
@@ -136,7 +142,7 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
         var download = await page.RunAndWaitForDownloadAsync(() => page.GetByRole(AriaRole.Link, new() { Name = "Download" }).ClickAsync());
         var text = await File.ReadAllTextAsync(await download.PathAsync());
         Assert.Contains("Application started", text, StringComparison.Ordinal);
-        Assert.Contains("customer=C-", text, StringComparison.Ordinal);
+        Assert.Contains("GET /api/home/", text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -185,10 +191,19 @@ public sealed partial class DashboardPagesTests(RunningSystem system)
     {
         var page = await system.Browsing.LogInAsync(scheme: scheme);
         var problems = new List<string>();
+        var options = new AxeRunOptions { ResultTypes = [ResultType.Violations] };
+        if (scheme == ColorScheme.Dark)
+        {
+            // The same elements in other colours.
+            options.RunOnly = RunOnlyOptions.Rules("color-contrast", "link-in-text-block");
+        }
+
         foreach (var path in await PathsAsync(page))
         {
             await ShowAsync(page, path);
-            var result = await page.RunAxe();
+#pragma warning disable CS0618 // The other way opens a second page for each look to gather what frames hold, which takes twice as long; there are no frames.
+            var result = await page.Locator("html").RunAxeLegacy(options);
+#pragma warning restore CS0618
             problems.AddRange(result.Violations.Where(one => one.Impact is "serious" or "critical")
                 .SelectMany(one => one.Nodes.Select(node => $"{path}: {one.Id} {node.Html[..Math.Min(160, node.Html.Length)]} {node.Any.FirstOrDefault()?.Message}")));
         }

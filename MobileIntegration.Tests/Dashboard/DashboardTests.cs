@@ -50,6 +50,8 @@ public sealed class DashboardTests : IAsyncLifetime
 
         await service.GetByRole(AriaRole.Link, new() { Name = "mobile", Exact = true }).ClickAsync();
         await page.GetByRole(AriaRole.Region, new() { Name = "Details of mobile" }).GetByRole(AriaRole.Link, new() { Name = "Console" }).ClickAsync();
+        // Lines that came since may have pushed it out of sight.
+        await page.GetByLabel("Text").FillAsync("Application started");
         await Expect(page.GetByRole(AriaRole.Log)).ToContainTextAsync("Application started");
         await page.GotoAsync($"{address}/traces?health=true");
         await Expect(page.Locator("tbody tr").First).ToBeVisibleAsync();

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using MobileIntegration.LocalHost.Dashboard;
 using MobileIntegration.LocalHost.Telemetry;
 
@@ -80,5 +81,31 @@ public class PartsTests
 
         feed.Take();
         Assert.Equal(written, feed.Lines.Select(line => line.Text));
+    }
+
+    /// <summary>WCAG 2.2, 1.4.3: 4.5 to 1.</summary>
+    [Fact]
+    public void Every_colour_of_the_console_can_be_read_on_every_ground_in_both_themes()
+    {
+        var assembly = typeof(AnsiText).Assembly;
+        using var file = new StreamReader(assembly.GetManifestResourceStream(assembly.GetManifestResourceNames().Single(name => name.EndsWith("dashboard.css", StringComparison.Ordinal)))!);
+        var css = file.ReadToEnd();
+        var colours = Regex.Matches(css, @"\.a\d \{ color: light-dark\((#\w{6}), (#\w{6})\)");
+        var grounds = Regex.Matches(css, @"\.g\d \{ background: light-dark\((#\w{6}), (#\w{6})\)");
+        Assert.Equal((8, 7), (colours.Count, grounds.Count));
+        foreach (var theme in new[] { 1, 2 })
+        {
+            Assert.All(
+                colours.SelectMany(colour => grounds.Select(ground => (Colour: colour, Ground: ground))),
+                pair => Assert.True(Contrast(pair.Colour.Groups[theme].Value, pair.Ground.Groups[theme].Value) >= 4.5, $"{pair.Colour.Value} on {pair.Ground.Value}"));
+        }
+
+        static double Contrast(string one, string other) => (Math.Max(Light(one), Light(other)) + 0.05) / (Math.Min(Light(one), Light(other)) + 0.05);
+
+        static double Light(string colour) => new[] { (1, 0.2126), (3, 0.7152), (5, 0.0722) }.Sum(part =>
+        {
+            var share = Convert.ToByte(colour.Substring(part.Item1, 2), 16) / 255.0;
+            return part.Item2 * (share <= 0.04045 ? share / 12.92 : Math.Pow((share + 0.055) / 1.055, 2.4));
+        });
     }
 }

@@ -278,7 +278,7 @@ public sealed class AppGateTests : IAsyncLifetime
         (string, string)[] defaults =
         [
             TestServices.At("devices", _devices.Address), TestServices.At("home", _homeHttp.BaseAddress!), TestServices.At("identity", _homeHttp.BaseAddress!),
-            ("ConnectionStrings:redis", _redis),
+            ("ConnectionStrings:redis", _redis), ("ConnectionStrings:mobiledb", _database),
         ];
         return new([.. defaults, .. settings]);
     }

@@ -8,12 +8,14 @@ namespace MobileIntegration.Tests.Gateway;
 public sealed class TokenTests : IAsyncLifetime
 {
     private Upstream _service = null!;
+    private (string Key, string Value) _database;
     private TestService<DiscoveredDestinations> _gateway = null!;
 
     public async Task InitializeAsync()
     {
         _service = await Upstream.StartAsync();
-        _gateway = new(TestServices.At("home", _service.Address), TestServices.At("identity", _service.Address));
+        _database = ("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync());
+        _gateway = new(_database, TestServices.At("home", _service.Address), TestServices.At("identity", _service.Address));
     }
 
     public async Task DisposeAsync()
@@ -79,7 +81,7 @@ public sealed class TokenTests : IAsyncLifetime
         });
         await using var gateway = new TestService<DiscoveredDestinations>(
             ("Authentication:Authority", "http://127.0.0.1:9/identity"), ("Authentication:InternalAddress", "http://identity/identity"),
-            TestServices.At("identity", inside.Address), TestServices.At("home", _service.Address));
+            _database, TestServices.At("identity", inside.Address), TestServices.At("home", _service.Address));
 
         var token = authority.Token("home", token => token.Issuer = "http://127.0.0.1:9/identity");
         await Eventually.TrueAsync(async () => (await gateway.Http.GetAsync("/api/home", token)).StatusCode is HttpStatusCode.OK, TimeSpan.FromSeconds(30));

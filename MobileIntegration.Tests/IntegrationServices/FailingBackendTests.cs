@@ -80,7 +80,7 @@ public sealed class FailingBackendTests(BackOffice office)
     {
         // Port 9 of this machine answers nobody.
         await using var service = new TestService<global::IntegrationServices.Customers.Crm>(
-            ("environment", "Development"), ("Run", "customers"), TestServices.At("crm", new("http://127.0.0.1:9")));
+            ("environment", "Development"), ("Run", "customers"), ("ConnectionStrings:integrationdb", office.IntegrationDatabase), TestServices.At("crm", new("http://127.0.0.1:9")));
         Assert.True(service.Services.GetRequiredService<IHostEnvironment>().IsDevelopment());
         var problem = await (await service.Http.GetAsync(Paths["crm"])).ProblemAsync(503);
         Assert.Equal("crm", problem.GetProperty("system").GetString());

@@ -94,6 +94,35 @@ public sealed class IdentityKeyTests : IAsyncLifetime
         Assert.Equal("invalid_grant", (await _identity.RefreshAsync(first)).Text("error"));
     }
 
+    [Fact]
+    public async Task With_a_secret_no_private_key_can_be_read_from_the_database_and_without_it_no_replica_starts()
+    {
+        var login = await _identity.LogInAsync();
+        Assert.Equal(0x30, (await KeyAsync())[0]);
+
+        // From now on there is one: the key goes on, sealed.
+        await using (var replica = _identity.StartReplica(("Keys:Secret", Seal)))
+        {
+            Assert.Equal([login.Text("access_token").Part(0).Text("kid")], await KeysAsync(replica.Http));
+            using var key = System.Security.Cryptography.ECDsa.Create();
+            Assert.ThrowsAny<System.Security.Cryptography.CryptographicException>(() => key.ImportPkcs8PrivateKey(KeyAsync().Result, out _));
+            Assert.Equal("Bearer", (await _identity.RefreshAsync(login.Text("refresh_token"), replica.Http)).Text("token_type"));
+        }
+
+        foreach (var secret in (string[])["", "another secret of thirty-two characters"])
+        {
+            var (code, _, error) = await TestServices.RunToEndAsync(
+                "MobileServices", ("Run", "identity"), ("ConnectionStrings__mobiledb", _identity.Database), ("Identity__Issuer", _identity.Issuer),
+                secret.Length > 0 ? ("Keys__Secret", secret) : ("Logging__LogLevel__Default", "Warning"));
+            Assert.Equal(1, code);
+            Assert.Contains("Keys:Secret is not what it was sealed with", error, StringComparison.Ordinal);
+        }
+    }
+
+    private const string Seal = "a secret of more than thirty-two characters";
+
+    private Task<byte[]> KeyAsync() => _identity.ScalarAsync<byte[]>("select private_key from identity.signing_key");
+
     private static void Refresh(TestService<IdentityContext> service) => service.Services.GetRequiredService<SigningKeys>().Refresh();
 
     private static async Task<string[]> KeysAsync(HttpClient http) =>

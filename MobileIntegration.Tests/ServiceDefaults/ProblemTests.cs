@@ -4,6 +4,8 @@ using System.Net.Http.Json;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 
 namespace MobileIntegration.Tests.ServiceDefaults;
 
@@ -101,6 +103,48 @@ public sealed class ProblemTests : IAsyncLifetime
         var response = await _http.GetAsync("/broken");
         Assert.DoesNotContain("secret", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         await response.ProblemAsync(500);
+    }
+
+    [Theory]
+    [InlineData("select pg_terminate_backend(pg_backend_pid())", 503)]
+    [InlineData("do $$ begin raise 'no room' using errcode = 'disk_full'; end $$", 503)]
+    [InlineData("select nonsense", 500)]
+    public async Task A_database_that_is_ended_or_full_is_a_503_and_a_wrong_statement_a_fault(string sql, int status)
+    {
+        var connectionString = await TestPostgres.CreateDatabaseAsync();
+        var (app, http) = await TestServices.StartAsync(
+            builder => builder.Services.AddNpgsqlDataSource(connectionString),
+            app => app.MapGet("/row", async (NpgsqlDataSource database, CancellationToken ct) =>
+            {
+                await using var command = database.CreateCommand(sql);
+                await command.ExecuteNonQueryAsync(ct);
+            }));
+        await using var _ = app;
+
+        var response = await http.GetAsync("/row");
+
+        await response.ProblemAsync(status);
+        Assert.Equal(status == 503, response.Headers.RetryAfter is not null);
+    }
+
+    [Fact]
+    public async Task A_database_that_cannot_be_reached_is_a_503_whatever_wraps_the_failure()
+    {
+        var (app, http) = await TestServices.StartAsync(
+            builder => builder.Services.AddNpgsqlDataSource($"Host=127.0.0.1;Port={TestServices.FreePort()};Username=nobody"),
+            app => app.MapGet("/row", async (NpgsqlDataSource database, CancellationToken ct) =>
+            {
+                try
+                {
+                    await using var connection = await database.OpenConnectionAsync(ct);
+                }
+                catch (NpgsqlException failure)
+                {
+                    throw new InvalidOperationException("Something that wraps failures has failed.", failure);
+                }
+            }));
+        await using var _ = app;
+        await (await http.GetAsync("/row")).ProblemAsync(503);
     }
 
     [Fact]

@@ -14,7 +14,7 @@ public sealed class StartTests
     public async Task An_unknown_slice_stops_the_start_and_lists_the_valid_ones()
     {
         await FailsAsync(
-            "error: Run names 'custmers', which is not here. Valid: customers, products, orders, inventory.",
+            "error: Run names 'custmers', which is not here. Valid: customers, products, orders, inventory, commands, changes.",
             "IntegrationServices", ("Run", "orders,custmers"));
     }
 
@@ -23,6 +23,16 @@ public sealed class StartTests
     {
         var error = await FailsAsync(null, "IntegrationServices", ("Run", "customers"), ("Backends__crm__TimeoutSeconds", "3600"));
         Assert.Contains("TimeoutSeconds must be from 0.05 to 60", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Limits__RequestSeconds", "soon")]
+    [InlineData("AppGate__BeforeRules", "Perhaps")]
+    [InlineData("Upstream__RetryPercent", "1e9")]
+    public async Task A_setting_that_cannot_be_read_is_named_with_its_value(string setting, string value)
+    {
+        var error = await FailsAsync(null, "Gateway", (setting, value), ("Authentication__Authority", "http://127.0.0.1:9"), ("ConnectionStrings__mobiledb", "Host=127.0.0.1"));
+        Assert.StartsWith($"error: Failed to convert configuration value '{value}' at '{setting.Replace("__", ":", StringComparison.Ordinal)}'", error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -91,14 +101,14 @@ public sealed class StartTests
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
-        var error = await FailsAsync(null, "FrontendServices", ("ASPNETCORE_URLS", $"http://127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}"));
+        var error = await FailsAsync(null, "FrontendServices", ("Run", "home"), ("ASPNETCORE_URLS", $"http://127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}"));
         Assert.Contains("address already in use", error, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task An_address_of_another_machine_is_named()
     {
-        var error = await FailsAsync(null, "FrontendServices", ("ASPNETCORE_URLS", "http://192.0.2.1:5000"));
+        var error = await FailsAsync(null, "FrontendServices", ("Run", "home"), ("ASPNETCORE_URLS", "http://192.0.2.1:5000"));
         Assert.StartsWith("error: Cannot listen on http://192.0.2.1:5000", error, StringComparison.Ordinal);
     }
 
@@ -145,7 +155,7 @@ public sealed class StartTests
             }
         }
         await using var connection = new NpgsqlConnection(database);
-        Assert.Equal(["001_devices.sql", "002_apps_and_rules.sql"], await connection.QueryAsync<string>("select name from devices.migrations order by applied_at"));
+        Assert.Equal(["001_devices.sql", "002_apps_and_rules.sql", "003_device_keys.sql"], await connection.QueryAsync<string>("select name from devices.migrations order by applied_at"));
     }
 
     private static async Task<string> FailsAsync(string? line, string assembly, params (string Key, string Value)[] environment)

@@ -4,20 +4,25 @@ using MobileIntegration.LocalHost.Running;
 namespace MobileIntegration.Tests.LocalHost.Running;
 
 /// <summary>The AppHost as a developer runs it: a process of its own.</summary>
-public sealed class AppHostProcessTests : IDisposable
+public sealed class AppHostProcessTests : IAsyncLifetime
 {
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(10);
     private readonly string _data = Path.Combine(Path.GetTempPath(), $"apphost-{Guid.CreateVersion7():n}");
     private readonly List<AppHostProcess> _started = [];
 
-    public void Dispose()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
+        var children = RunningChildren();
         foreach (var process in _started)
         {
             process.Kill();
         }
 
+        // A database that is still ending writes into the folder.
+        await AssertGoneAsync(children);
         if (Directory.Exists(_data))
         {
             Directory.Delete(_data, recursive: true);

@@ -132,6 +132,27 @@ public class ProcessStartTests
     }
 
     [Fact]
+    public async Task A_replica_that_does_not_listen_is_not_healthy_because_its_twin_answers()
+    {
+        await using var model = new RunningModel();
+        var first = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        var serve = "require('http').createServer((_, answer) => answer.end()).listen(process.env.PORT, '127.0.0.1')";
+        var twins = model.Shell("twins", $"if mkdir {first}; then exec node -e \"{serve}\"; fi; exec sleep 1000")
+            .WithHttpEndpoint(env: "PORT").WithHttpHealthCheck().WithAnnotation(new ReplicaAnnotation(2));
+        await model.StartAsync();
+        var ids = twins.Resource.Annotations.OfType<ResourceInstancesAnnotation>().Single().Ids;
+
+        await Eventually.TrueAsync(() => ids.Select(HealthOf).Order().SequenceEqual(["cannot be reached", "Healthy"]), RunningModel.Patience);
+        Directory.Delete(first);
+
+        string HealthOf(string id)
+        {
+            var report = model.Application.ResourceNotifications.TryGetCurrentState(id, out var current) ? current.Snapshot.HealthReports.FirstOrDefault() : null;
+            return report?.Description?.Contains("cannot be reached", StringComparison.Ordinal) is true ? "cannot be reached" : $"{report?.Status}";
+        }
+    }
+
+    [Fact]
     public async Task A_health_check_that_is_not_registered_stops_the_start()
     {
         await using var model = new RunningModel();

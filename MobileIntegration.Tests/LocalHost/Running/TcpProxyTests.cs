@@ -45,6 +45,27 @@ public sealed class TcpProxyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_connection_is_closed_when_all_instances_have_been_stopped_and_waits_again_when_one_is_to_start()
+    {
+        _proxy.BeginLife();
+        _proxy.BeginLife();
+        _proxy.EndLife();
+        using var patient = await ConnectAsync();
+        _proxy.EndLife();
+        Assert.Equal("", await ReadAsync(patient, 1));
+        using var late = await ConnectAsync();
+        Assert.Equal("", await ReadAsync(late, 1));
+
+        _proxy.BeginLife();
+        using var client = await ConnectAsync();
+        await client.GetStream().WriteAsync("early"u8.ToArray());
+        _proxy.AddTarget(ServerPort);
+
+        using var server = await AcceptAsync();
+        Assert.Equal("early", await ReadAsync(server, 5));
+    }
+
+    [Fact]
     public async Task A_client_that_has_sent_all_still_gets_the_answer()
     {
         _proxy.AddTarget(ServerPort);
