@@ -29,8 +29,17 @@ internal sealed class Comparison : IAsyncDisposable
         return comparison;
     }
 
-    public async Task RunAsync(int rounds, int seconds, int warmUp)
+    /// <param name="words">With any, only the proxies in whose names one of them stands are compared, beside bare YARP and HAProxy, and nothing else is measured.</param>
+    public async Task RunAsync(int rounds, int seconds, int warmUp, string[] words)
     {
+        if (words.Length > 0)
+        {
+            foreach (var left in _proxies.Where(proxy => proxy.Name is not (Yarp or Haproxy) && !Array.Exists(words, proxy.Name.Contains)).ToList())
+            {
+                _proxies.Remove(left);
+                await left.DisposeAsync();
+            }
+        }
         Dictionary<Proxy, List<Measured>> measured = _proxies.ToDictionary(proxy => proxy, _ => new List<Measured>());
         for (var round = 0; round < rounds; round++)
         {
@@ -52,6 +61,10 @@ internal sealed class Comparison : IAsyncDisposable
                 + $"{Ratio(all, haproxy, one => one.Rate),16:0.00}");
         }
         Console.WriteLine("HAProxy checks every signature anew, but neither expiry nor audience, has no app gate and counts in its own memory; nginx forwards only.");
+        if (words.Length > 0)
+        {
+            return;
+        }
 
         Console.WriteLine("at 1,000 requests/s:");
         var direct = await FixedRate.MedianAsync(_upstream, _tokens, seconds);

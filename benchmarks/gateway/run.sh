@@ -3,7 +3,8 @@
 # different tokens and 64 connections: requests/s and processor time of the proxy a request, as ratios to those of the same round; what each adds to
 # the median at a fixed 1,000 requests/s; memory for 10,000 tokens and 10,000 open long polls. The last lines say which of the figures asked for are met.
 # Linux; needs wrk, nginx and haproxy, and installs them where it may. About 7 minutes, on a machine that does nothing else.
-# Usage: benchmarks/gateway/run.sh [rounds] [seconds] [warm-up seconds]; 3, 10 and 10 unless told. Short warm-ups mislead.
+# Usage: benchmarks/gateway/run.sh [rounds] [seconds] [warm-up seconds] [words ...]; 3, 10 and 10 unless told. Short warm-ups mislead. With words ("traced") only
+# the proxies in whose names one of them stands are compared, beside bare YARP and HAProxy.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 for tool in wrk nginx haproxy; do
