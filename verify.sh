@@ -33,15 +33,24 @@ dotnet format MobileIntegration.sln --verify-no-changes --no-restore
 
 step "test"
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$log.again"' EXIT
 code=0
-dotnet test MobileIntegration.sln --no-build --blame-hang-timeout 5m --blame-hang-dump-type none --logger "console;verbosity=normal" 2>&1 | tee "$log" || code=$?
+tests() { dotnet test MobileIntegration.sln --no-build --blame-hang-timeout 5m --blame-hang-dump-type none --logger "console;verbosity=normal" "$@" 2>&1; }
+count() { sed -nE "s/^ +$1: ([0-9]+)\$/\\1/p" "$2" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-count() { sed -nE "s/^ +$1: ([0-9]+)\$/\\1/p" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
-passed=$(count Passed) failed=$(count Failed) skipped=$(count Skipped)
+tests | tee "$log" || code=$?
+passed=$(count Passed "$log") failed=$(count Failed "$log") skipped=$(count Skipped "$log")
 if [ "$code" != 0 ] && [ "$failed" = 0 ]; then
     echo "The tests did not run to their end (exit code $code)."
     failed=1
+elif [ "$failed" -gt 0 ] && [ "$failed" -le 5 ]; then
+    # Once more, alone: what a busy machine broke is told at the end, to be mended as well; what fails again fails the run.
+    names=$(sed -nE 's/^ +Failed ([A-Za-z0-9_.]+).*/\1/p' "$log" | sort -u)
+    step "again: $(echo $names)"
+    if tests --filter "$(printf 'FullyQualifiedName=%s|' $names | sed 's/|$//')" | tee "$log.again" && [ "$(count Passed "$log.again")" != 0 ]; then
+        code=0 passed=$((passed + failed)) failed=0
+        echo "Passed only when run again: $(echo $names)"
+    fi
 fi
 [ "$passed" != 0 ] || code=1
 echo "$passed passed, $failed failed, $skipped skipped"
