@@ -56,9 +56,32 @@ internal sealed class BreakerClients(
 
     private sealed class BreakerHandler(BreakerClients breakers, string service, HttpMessageHandler inner) : DelegatingHandler(inner)
     {
-        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
-            await breakers.Of(service, request.RequestUri!.Authority).ExecuteAsync(
-                static (call, ct) => new ValueTask<HttpResponseMessage>(call.Handler.ForwardAsync(call.Request, ct)), (Handler: this, Request: request), cancellationToken);
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            // By outcome, which costs half of what the same costs by exception.
+            var context = ResilienceContextPool.Shared.Get(continueOnCapturedContext: false, cancellationToken);
+            try
+            {
+                var outcome = await breakers.Of(service, request.RequestUri!.Authority).ExecuteOutcomeAsync(
+                    static async (context, call) =>
+                    {
+                        try
+                        {
+                            return Outcome.FromResult(await call.Handler.ForwardAsync(call.Request, context.CancellationToken));
+                        }
+                        catch (Exception exception)
+                        {
+                            return Outcome.FromException<HttpResponseMessage>(exception);
+                        }
+                    }, context, (Handler: this, Request: request));
+                outcome.ThrowIfException();
+                return outcome.Result!;
+            }
+            finally
+            {
+                ResilienceContextPool.Shared.Return(context);
+            }
+        }
 
         private Task<HttpResponseMessage> ForwardAsync(HttpRequestMessage request, CancellationToken ct) => base.SendAsync(request, ct);
     }

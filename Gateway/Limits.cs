@@ -24,12 +24,19 @@ internal sealed class Limits(
     ApiClients clients,
     LimitsOptions options,
     IMeterFactory meters,
+    TimeProvider time,
     IProblemDetailsService problems)
 {
     public const string CounterName = "mobile.gateway.limits";
     public const string QuotaProblem = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
     private const int LongestUser = 100;
+
+    /// <summary>From this capacity on, a call too much now and then does not matter.</summary>
+    private const int Large = 200;
+
+    /// <summary>Callers with less than half of a limit left: for them the counters are asked before the call goes on.</summary>
+    private readonly LimitRefusals _tight = new(time);
 
     private readonly Counter<long> _calls = meters.Create(Idempotency.MeterName).CreateCounter<long>(
         CounterName, "{call}", "Calls by what the limits made of them, and by the limit that decided");
@@ -82,27 +89,82 @@ internal sealed class Limits(
                 return false;
             }
         }
-        var counts = await counters.TakeAsync(limits, keys);
-        var tightest = 0;
+        var taking = counters.TakeAsync(limits, keys);
+        if (!taking.IsCompleted && HasPlenty(limits, keys))
+        {
+            // The answer comes while the service is called. What it says is told, and known for the next call.
+            context.Response.OnStarting(static async state =>
+            {
+                var (self, context, plan, keys, taking) = ((Limits, HttpContext, LimitPlan, string[], Task<LimitCount[]>))state;
+                self.Passed(context.Response, plan, keys, await taking);
+            }, (this, context, plan, keys, taking.AsTask()));
+            return true;
+        }
+        var counts = await taking;
+        var tightest = Tightest(counts);
+        if (counts[tightest].Wait > 0)
+        {
+            Remember(limits, keys, counts);
+            await RefuseAsync(context, plan, limits[tightest], counts[tightest], "refused");
+            return false;
+        }
+        context.Response.OnStarting(static state =>
+        {
+            var (self, context, plan, keys, counts) = ((Limits, HttpContext, LimitPlan, string[], LimitCount[]))state;
+            self.Passed(context.Response, plan, keys, counts);
+            return Task.CompletedTask;
+        }, (this, context, plan, keys, counts));
+        return true;
+    }
+
+    private bool HasPlenty(Limit[] limits, string[] keys)
+    {
+        for (var i = 0; i < limits.Length; i++)
+        {
+            if (limits[i].Capacity < Large || _tight.Wait(limits[i], keys[i]) > 0)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private void Remember(Limit[] limits, string[] keys, LimitCount[] counts)
+    {
         for (var i = 0; i < counts.Length; i++)
         {
             if (counts[i].Wait > 0)
             {
                 refusals.Add(limits[i], keys[i], counts[i].Wait);
             }
+            if (counts[i].Left < limits[i].Capacity / 2)
+            {
+                _tight.Add(limits[i], keys[i], limits[i].Kind is LimitKind.Rate ? ((limits[i].Capacity / 2) - counts[i].Left) * limits[i].Emission : counts[i].Reset);
+            }
+        }
+    }
+
+    private static int Tightest(LimitCount[] counts)
+    {
+        var tightest = 0;
+        for (var i = 1; i < counts.Length; i++)
+        {
             if (counts[i].Wait > counts[tightest].Wait || (counts[i].Wait == counts[tightest].Wait && counts[i].Left < counts[tightest].Left))
             {
                 tightest = i;
             }
         }
-        if (counts[tightest].Wait > 0)
-        {
-            await RefuseAsync(context, plan, limits[tightest], counts[tightest], "refused");
-            return false;
-        }
-        Count("passed", limits[tightest].Name);
-        Tell(context, plan, limits[tightest], counts[tightest].Left, Seconds(counts[tightest].Reset));
-        return true;
+        return tightest;
+    }
+
+    /// <summary>At the last moment: what a service says of limits of its own is not the gateway's word, and an error clears what stands there.</summary>
+    private void Passed(HttpResponse response, LimitPlan plan, string[] keys, LimitCount[] counts)
+    {
+        Remember(plan.Limits, keys, counts);
+        var tightest = Tightest(counts);
+        var limit = plan.Limits[tightest];
+        Count("passed", limit.Name);
+        Tell(response, plan, limit, counts[tightest].Left, Seconds(counts[tightest].Reset));
     }
 
     /// <summary>Whoever leaves out what a limit counts by is counted by his address, and escapes nothing.</summary>
@@ -138,7 +200,7 @@ internal sealed class Limits(
     {
         Count(outcome, limit.Name);
         var seconds = Seconds(count.Wait);
-        Tell(context, plan, limit, 0, seconds);
+        Tell(context.Response, plan, limit, 0, seconds);
         context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         return WriteAsync(context, new()
         {
@@ -178,14 +240,11 @@ internal sealed class Limits(
         await problems.WriteAsync(new() { HttpContext = context, ProblemDetails = problem });
     }
 
-    /// <summary>At the last moment: what a service says of limits of its own is not the gateway's word, and an error clears what stands there.</summary>
-    private static void Tell(HttpContext context, LimitPlan plan, Limit limit, long left, long seconds) => context.Response.OnStarting(static state =>
+    private static void Tell(HttpResponse response, LimitPlan plan, Limit limit, long left, long seconds)
     {
-        var (response, plan, limit, left, seconds) = ((HttpResponse, LimitPlan, Limit, long, long))state;
         response.Headers["RateLimit-Policy"] = plan.Policy;
         response.Headers["RateLimit"] = string.Create(CultureInfo.InvariantCulture, $"\"{limit.Name}\";r={left};t={seconds}");
-        return Task.CompletedTask;
-    }, (context.Response, plan, limit, left, seconds));
+    }
 
     private static long Seconds(long micros) => Math.Max(1, (micros + 999_999) / 1_000_000);
 
