@@ -62,7 +62,7 @@ internal sealed class FcmNetwork(PushHttp http, IOptions<PushOptions> options, T
     public async Task<string?> TryAsync(object credential, CancellationToken ct)
     {
         // To a topic that nobody has, and only checked.
-        var outcome = await CallAsync((FcmTokens)credential, """{"validate_only":true,"message":{"topic":"credential-check","data":{"check":"1"}}}"""u8.ToArray(), ct);
+        var outcome = await CallAsync((FcmTokens)credential, """{"validateOnly":true,"message":{"topic":"credential-check","data":{"check":"1"}}}"""u8.ToArray(), ct);
         return outcome.Class is OutcomeClass.Misconfigured or OutcomeClass.Mismatched ? outcome.Reason : null;
     }
 
@@ -239,10 +239,10 @@ internal static class FcmPayload
                 data = Data(message),
                 android = new
                 {
-                    collapse_key = message.CollapseId,
+                    collapseKey = message.CollapseId,
                     priority = isHigh ? "HIGH" : "NORMAL",
                     ttl,
-                    notification = message.Silent ? null : new { sound = content.Sound, tag = message.CollapseId, notification_count = content.Badge },
+                    notification = message.Silent ? null : new { sound = content.Sound, tag = message.CollapseId, notificationCount = content.Badge },
                 },
                 apns = new
                 {
