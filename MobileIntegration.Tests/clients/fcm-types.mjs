@@ -18,6 +18,8 @@ function check(value, type, path) {
       if (expected === undefined) wrong.push(`${path}.${name} is not in ${schema[1]}`);
       else check(member, expected, `${path}.${name}`);
     }
+  } else if (/^boolean/.test(type)) {
+    if (typeof value !== "boolean") wrong.push(`${path} is no boolean`);
   } else if (/^string/.test(type)) {
     if (typeof value !== "string") wrong.push(`${path} is no string`);
   } else if (/^number/.test(type)) {

@@ -129,6 +129,7 @@ internal sealed class FakeNetwork : IAsyncDisposable
         Journal.Enqueue(new(
             http.Request.Path, address, http.Request.Protocol, http.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
             body.ToArray(), TimeProvider.System.GetTimestamp()));
+        http.Items["body"] = body.ToArray();
         if (Delay > TimeSpan.Zero)
         {
             await Task.Delay(Delay);
@@ -159,7 +160,7 @@ internal sealed class FakeNetwork : IAsyncDisposable
         return message.TryGetProperty("token", out var token) ? token.GetString()! : message.GetProperty("topic").GetString()!;
     }
 
-    private static X509Certificate2 SelfSigned()
+    public static X509Certificate2 SelfSigned()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256);

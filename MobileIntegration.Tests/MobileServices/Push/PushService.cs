@@ -158,8 +158,18 @@ public sealed class PushService : IAsyncLifetime
 
     internal static Dictionary<string, long> Counts(JsonElement state) => state.GetProperty("counts").EnumerateObject().ToDictionary(count => count.Name, count => count.Value.GetInt64());
 
-    internal async Task<JsonElement> ExplainAsync(Guid message, Guid device) =>
-        await Http.GetFromJsonAsync<JsonElement>($"/push/deliveries/{message:N}-{device:N}/explanation");
+    /// <summary>Waits until the message has reached the device's row.</summary>
+    internal async Task<JsonElement> ExplainAsync(Guid message, Guid device)
+    {
+        JsonElement explanation = default;
+        await Eventually.TrueAsync(async () =>
+        {
+            using var answer = await Http.GetAsync($"/push/deliveries/{message:N}-{device:N}/explanation");
+            explanation = await answer.Content.ReadFromJsonAsync<JsonElement>();
+            return answer.IsSuccessStatusCode;
+        }, Patience);
+        return explanation;
+    }
 
     /// <summary>What happened to one delivery, in words.</summary>
     internal async Task<string[]> DecisionsAsync(Guid message, Guid device) =>
