@@ -60,6 +60,7 @@ internal sealed class PushWorker(
     private Func<CancellationToken, Task> SendAsync(Sender sender, Channel<bool> wake) => async ct =>
     {
         var running = new List<Task>();
+        sender.PutBack = () => wake.Writer.TryWrite(true);
         try
         {
             while (true)

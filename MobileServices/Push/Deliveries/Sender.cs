@@ -25,6 +25,9 @@ internal sealed class Sender(
 
     public string Network => network.Name;
 
+    /// <summary>Called when deliveries were put back, to go out later.</summary>
+    public Action? PutBack { get; set; }
+
     public void Dispose() => _inFlight.Dispose();
 
     /// <summary>Takes one batch and begins to send it.</summary>
@@ -157,7 +160,7 @@ internal sealed class Sender(
         catch (Exception exception)
         {
             logger.LogError(exception, "A message to {Network} could not be sent", network.Name);
-            results.TryWrite(Result(ready, new(OutcomeClass.Unknown, "this service failed")));
+            results.TryWrite(Result(ready, new(OutcomeClass.Unknown, "this service failed on the way")));
         }
         finally
         {
@@ -182,19 +185,35 @@ internal sealed class Sender(
             return new(due.MessageId, due.DeviceId, States.Expired, Decision.Of(now, States.Expired, "its time was over before its turn"), Attempt: -1);
         }
         object? credential = null;
-        if (due.CredentialSavedAt is { } savedAt && (credential = await credentials.OpenAsync(message.App, network.Name, savedAt, CancellationToken.None)) is null)
+        try
         {
-            return new(due.MessageId, due.DeviceId, States.Pending, null, now, Attempt: -1);
+            if (due.CredentialSavedAt is { } savedAt && (credential = await credentials.OpenAsync(message.App, network.Name, savedAt, CancellationToken.None)) is null)
+            {
+                return new(due.MessageId, due.DeviceId, States.Pending, null, now, Attempt: -1);
+            }
+        }
+        catch (Exception exception)
+        {
+            logger.LogError(exception, "The credential of {App} for {Network} cannot be read", message.App, network.Name);
+            return Later(ready, now, new(OutcomeClass.Transient, "the credential cannot be read"));
         }
         var began = time.GetTimestamp();
         using var activity = metrics.Start(network.Name);
         var outcome = await network.SendAsync(credential!, ready.ToOutgoing(ttl), CancellationToken.None);
         metrics.Attempted(network.Name, message.App, outcome.Class, time.GetElapsedTime(began));
         activity?.SetTag("push.outcome", outcome.Class.ToString());
-        await channels.NoteAsync(message.App, network.Name, due.Host!, due.CredentialSavedAt, outcome, CancellationToken.None);
-        if (outcome.Class is OutcomeClass.Dead && !await store.RemoveAsync(due.DeviceId, RegistrationStore.Hash(due.Address!), outcome.DeadSince, CancellationToken.None))
+        try
         {
-            return Later(ready, now, outcome with { Reason = $"{outcome.Reason}, but the device has registered since" });
+            await channels.NoteAsync(message.App, network.Name, due.Host!, due.CredentialSavedAt, outcome, CancellationToken.None);
+            if (outcome.Class is OutcomeClass.Dead && !await store.RemoveAsync(due.DeviceId, RegistrationStore.Hash(due.Address!), outcome.DeadSince, CancellationToken.None))
+            {
+                return Later(ready, now, outcome with { Reason = $"{outcome.Reason}, but the device has registered since" });
+            }
+        }
+        catch (NpgsqlException exception)
+        {
+            // What the network said of this message holds; of the address and the credential it says so again.
+            logger.LogWarning(exception, "What {Network} said cannot be noted now", network.Name);
         }
         return Result(ready, outcome);
     }
@@ -271,6 +290,10 @@ internal sealed class Sender(
                     logger.LogWarning(exception, "What became of {Count} deliveries cannot be written down now", changes.Count);
                     await Task.Delay(AfterFault, time, CancellationToken.None);
                 }
+            }
+            if (changes.Exists(change => change.State is States.Pending))
+            {
+                PutBack?.Invoke();
             }
             changes.Clear();
         }

@@ -107,7 +107,7 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
             on conflict (message_id, device_id) do nothing;
             notify {PushWorker.Channel};
             """,
-            new { message.Id, message.App, due, part, matched = Decision.Of(time.GetUtcNow(), "matched", message.Audience) }, transaction, Patience, cancellationToken: ct));
+            new { message.Id, message.App, due, part, matched = Decision.Of(time.GetUtcNow(), "matched") }, transaction, Patience, cancellationToken: ct));
         await transaction.CommitAsync(ct);
         return true;
     }

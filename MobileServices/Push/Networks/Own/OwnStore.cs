@@ -59,7 +59,7 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
         }
         var id = await connection.ExecuteScalarAsync<string>(new CommandDefinition(
             $"""
-            delete from push.stored where push_id = @pushId and topic = @topic and message_id is distinct from @message;
+            delete from push.stored where push_id = @pushId and topic = @topic and (@message::uuid is null or message_id is distinct from @message);
             insert into push.stored (id, push_id, topic, urgency, encoding, body, message_id, created_at, expires_at)
             values (@id, @pushId, @topic, @urgency, @encoding, @body, @message, @now, @expires)
             on conflict (push_id, message_id) where message_id is not null do update set expires_at = excluded.expires_at
