@@ -187,8 +187,7 @@ public sealed class CrashTests : IAsyncLifetime
             """
             insert into push.registration (device_id, app_id, network, address, address_hash, host, platform, app_version, version_order, locale, time_zone, tags, registered_at, last_seen_at)
             select gen_random_uuid(), @App, case when n % 2 = 0 then 'apns' else 'fcm' end, address, sha256(address::bytea), '', 'android', '1.0.0', '', 'en', 'UTC', '{}', now(), now()
-            from generate_series(1, @Devices) n, lateral (select lpad(to_hex(n), 24, 'a') || lpad((n % 100)::text, 2, '0') as address) as a
-;
+            from generate_series(1, @Devices) n, lateral (select lpad(to_hex(n), 24, 'a') || lpad((n % 100)::text, 2, '0') as address) as a;
             create schema crash;
             create table crash.address as select device_id, address from push.registration;
             """, new { App, Devices });

@@ -187,7 +187,7 @@ internal sealed class Sender(
         object? credential = null;
         try
         {
-            if (due.CredentialSavedAt is { } savedAt && (credential = await credentials.OpenAsync(message.App, network.Name, savedAt, CancellationToken.None)) is null)
+            if (due.CredentialSavedAt is { } savedAt && (credential = await credentials.OpenAsync(message.App, network.Name, savedAt)) is null)
             {
                 return new(due.MessageId, due.DeviceId, States.Pending, null, now, Attempt: -1);
             }

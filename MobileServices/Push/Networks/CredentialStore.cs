@@ -9,7 +9,7 @@ namespace MobileServices.Push.Networks;
 internal sealed class CredentialStore(NpgsqlDataSource database, KeySeal seal, NetworkList networks, TimeProvider time)
 {
     private const int MostOpen = 500;
-    private readonly ConcurrentDictionary<(string App, string Network), (DateTime SavedAt, object Credential)> _open = [];
+    private readonly ConcurrentDictionary<(string App, string Network), Opened> _open = [];
 
     public async Task<SavedCredential?> GetAsync(string app, string network, CancellationToken ct)
     {
@@ -68,25 +68,31 @@ internal sealed class CredentialStore(NpgsqlDataSource database, KeySeal seal, N
         return [.. await connection.QueryAsync<string>(new CommandDefinition("select network from push.credential where app_id = @app", new { app }, cancellationToken: ct)), Own.OwnNetwork.NetworkName];
     }
 
-    /// <summary>Ready to send with; read again when it was saved anew.</summary>
-    public async Task<object?> OpenAsync(string app, string network, DateTime savedAt, CancellationToken ct)
+    /// <summary>Ready to send with; read again when it was saved anew. All who send at a time have the same one, and by that its one access token.</summary>
+    public async Task<object?> OpenAsync(string app, string network, DateTime savedAt)
     {
-        if (_open.TryGetValue((app, network), out var open) && open.SavedAt == savedAt)
-        {
-            return open.Credential;
-        }
-        if (await GetAsync(app, network, ct) is not { } saved)
-        {
-            return null;
-        }
         if (_open.Count >= MostOpen)
         {
             _open.Clear();
         }
-        var credential = networks.Find(network)!.Open(saved.Form);
-        _open[(app, network)] = (saved.SavedAt, credential);
-        return credential;
+        var opened = _open.AddOrUpdate((app, network), Fresh, (_, kept) => kept.SavedAt == savedAt ? kept : Fresh((app, network)));
+        try
+        {
+            return await opened.Credential.Value;
+        }
+        catch
+        {
+            _open.TryRemove(new((app, network), opened));
+            throw;
+        }
+
+        Opened Fresh((string App, string Network) _) => new(savedAt, new(() => ReadAsync(app, network)));
     }
+
+    private async Task<object?> ReadAsync(string app, string network) =>
+        await GetAsync(app, network, CancellationToken.None) is { } saved ? networks.Find(network)!.Open(saved.Form) : null;
+
+    private sealed record Opened(DateTime SavedAt, Lazy<Task<object?>> Credential);
 
     private static string SealName(string app, string network) => $"push {network} {app}";
 }
