@@ -91,7 +91,7 @@ finally
         await process.WaitForExitAsync();
         process.Dispose();
     }
-    await server.DisposeAsync();
+    await server.StopAsync(TimeSpan.FromSeconds(5));
 }
 
 // The message as the API would write it; from there to the last row of the ledger.
