@@ -28,7 +28,7 @@ Group<Projects.IntegrationServices>("integration", ["customers", "products", "or
     .WithReference(redis)
     .WithEnvironment("Changes__Address", "http://changes")
     .WithEnvironment("Changes__DropFolder", builder.Configuration["DropFolder"]));
-Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "configuration", "identity"] : ["devices", "configuration"], [mobiledb],
+Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "configuration", "push", "identity"] : ["devices", "configuration", "push"], [mobiledb, integrationdb],
     mobile => mobile.WithReference(redis).WaitFor(redis));
 Group<Projects.FrontendServices>("frontend", ["home", "catalog", "app-orders", "account"], [frontenddb], frontend => frontend.WithReference(redis).WaitFor(redis));
 
@@ -75,6 +75,12 @@ foreach (var service in services.Where(service => service.Resource.Name is not "
 foreach (var mobile in services.Where(service => authority is null && service.Resource.Name is "mobile" or "identity"))
 {
     mobile.WithEnvironment("Identity__Issuer", $"{gateway.GetEndpoint("http")}/identity");
+}
+
+foreach (var mobile in services.Where(service => service.Resource.Name is "mobile" or "push"))
+{
+    // What senders anywhere know of the push service of our own is behind the gateway.
+    mobile.WithEnvironment("Push__OwnAddress", gateway.GetEndpoint("http"));
 }
 
 builder.Build().Run();

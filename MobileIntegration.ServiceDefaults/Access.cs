@@ -28,6 +28,12 @@ public static class Scopes
     /// <summary>The rules about apps, and every device: for administrators.</summary>
     public const string DevicesAdmin = "devices.admin";
 
+    /// <summary>Registering for push messages, and their preferences.</summary>
+    public const string Push = "push";
+
+    /// <summary>Sending push messages, and the networks of apps: for back-office clients.</summary>
+    public const string PushSend = "push.send";
+
     /// <summary>Feature flags and configuration values of all apps: for administrators.</summary>
     public const string ConfigurationAdmin = "configuration.admin";
 
@@ -50,6 +56,8 @@ public static class Scopes
         [IntegrationAdmin] = "See and replay commands to the back office",
         [Devices] = "Register this device",
         [DevicesAdmin] = "Manage the rules about apps, and every device",
+        [Push] = "Receive push messages on this device",
+        [PushSend] = "Send push messages to all devices, and manage the networks of apps",
         [ConfigurationAdmin] = "Manage feature flags and configuration values of all apps",
         [GatewayAdmin] = "Manage client applications and their API keys",
         [Customers] = "See the data of all customers",

@@ -1,0 +1,184 @@
+using Dapper;
+using Npgsql;
+
+namespace MobileServices.Push.Deliveries;
+
+/// <summary>The queue and the ledger: the same rows.</summary>
+internal sealed class DeliveryStore(NpgsqlDataSource database)
+{
+    /// <summary>Those whose time has come, the earliest first; kept from others until the transaction ends.</summary>
+    public static async Task<List<Due>> ClaimAsync(NpgsqlTransaction transaction, string network, int most, DateTimeOffset now, CancellationToken ct) =>
+        [.. await transaction.Connection!.QueryAsync<Due>(new CommandDefinition(ClaimSql, new { network, most, now }, transaction, cancellationToken: ct))];
+
+    /// <summary>How many messages of the category each device has had, or is getting; nobody else counts for it until the transaction ends.</summary>
+    public static async Task<Dictionary<Guid, long>> CountAsync(NpgsqlTransaction transaction, Guid[] devices, string app, string category, DateTimeOffset since, CancellationToken ct)
+    {
+        await transaction.Connection!.ExecuteAsync(new CommandDefinition(
+            "select from push.registration where device_id = any (@devices) order by device_id for update", new { devices }, transaction, cancellationToken: ct));
+        return (await transaction.Connection!.QueryAsync<(Guid Device, long Count)>(new CommandDefinition(
+            """
+            select d.device_id, count(*) from push.delivery d join push.message m on m.id = d.message_id
+            where d.device_id = any (@devices) and m.app_id = @app and m.category = @category
+              and ((d.state in ('accepted', 'unknown') and d.finished_at > @since) or d.state = 'sending' or (d.state = 'pending' and d.attempts > 0))
+            group by 1
+            """, new { devices, app, category, since }, transaction, cancellationToken: ct))).ToDictionary(row => row.Device, row => row.Count);
+    }
+
+    public static async Task<long> BeginBatchAsync(NpgsqlTransaction transaction, int leaseSeconds, CancellationToken ct) =>
+        await transaction.Connection!.ExecuteScalarAsync<long>(new CommandDefinition(
+            "insert into push.batch (lease_until) values (now() + make_interval(secs => @leaseSeconds)) returning id", new { leaseSeconds }, transaction, cancellationToken: ct));
+
+    /// <summary>From here on the places up to that one may be written to the network.</summary>
+    /// <returns>False when another process has taken the batch over: nothing more of it may be sent.</returns>
+    public async Task<bool> MarkAsync(long batch, int started, int leaseSeconds, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        return await connection.ExecuteAsync(new CommandDefinition(
+            "update push.batch set started = greatest(started, @started), lease_until = now() + make_interval(secs => @leaseSeconds) where id = @batch",
+            new { batch, started, leaseSeconds }, cancellationToken: ct)) > 0;
+    }
+
+    public async Task EndBatchAsync(long batch, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition("delete from push.batch where id = @batch", new { batch }, cancellationToken: ct));
+    }
+
+    /// <summary>The network says that an address is dead.</summary>
+    /// <param name="since">Since when: who has registered it later knows better.</param>
+    /// <returns>False when the device has another address by now, or the same one anew.</returns>
+    public async Task<bool> RemoveAsync(Guid device, byte[] addressHash, DateTimeOffset? since, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        return await connection.ExecuteAsync(new CommandDefinition(
+            "delete from push.registration where device_id = @device and address_hash = @addressHash and (@since::timestamptz is null or registered_at <= @since)",
+            new { device, addressHash, since = since?.ToUniversalTime() }, cancellationToken: ct)) > 0;
+    }
+
+    /// <summary>When the next one of a network is due; null when none waits.</summary>
+    public async Task<DateTime?> NextDueAsync(string network, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        return await connection.ExecuteScalarAsync<DateTime?>(new CommandDefinition(
+            "select due_at from push.delivery where network = @network and state = 'pending' order by due_at limit 1", new { network }, cancellationToken: ct));
+    }
+
+    /// <summary>Writes down what became of deliveries, and keeps the batch.</summary>
+    /// <param name="batch">Whose they are; what another process has put back or finished since stays as it is.</param>
+    public async Task WriteAsync(IReadOnlyCollection<DeliveryChange> changes, long batch, int leaseSeconds, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await WriteAsync(transaction, FinishedSql, changes, batch, ct);
+        await connection.ExecuteAsync(new CommandDefinition(
+            "update push.batch set lease_until = now() + make_interval(secs => @leaseSeconds) where id = @batch", new { batch, leaseSeconds }, transaction, cancellationToken: ct));
+        await transaction.CommitAsync(ct);
+    }
+
+    /// <summary>Writes down what becomes of deliveries that the transaction has claimed.</summary>
+    public static Task ClaimedAsync(NpgsqlTransaction transaction, IReadOnlyCollection<DeliveryChange> changes, long? batch, CancellationToken ct) =>
+        WriteAsync(transaction, ClaimedSql, changes, batch, ct);
+
+    private static async Task WriteAsync(NpgsqlTransaction transaction, string sql, IReadOnlyCollection<DeliveryChange> changes, long? batch, CancellationToken ct)
+    {
+        var count = changes.Count;
+        var (messages, devices, states, dues) = (new Guid[count], new Guid[count], new string[count], new DateTime?[count]);
+        var (waits, places, ids, decisions, attempts) = (new string?[count], new int?[count], new string?[count], new string?[count], new int[count]);
+        var at = 0;
+        foreach (var change in changes)
+        {
+            (messages[at], devices[at], states[at], dues[at]) = (change.MessageId, change.DeviceId, change.State, change.DueAt?.UtcDateTime);
+            (waits[at], places[at], ids[at], decisions[at], attempts[at]) = (change.WaitsFor, change.Place, change.NetworkId, change.Decision, change.Attempt);
+            at++;
+        }
+        await transaction.Connection!.ExecuteAsync(new CommandDefinition(
+            sql, new { messages, devices, states, dues, waits, places, ids, decisions, attempts, batch }, transaction, cancellationToken: ct));
+    }
+
+    /// <summary>
+    /// Takes over what processes have left that show no sign of life: what they have not begun to send is sent after all; of what they may have sent, only
+    /// what is harmless twice.
+    /// </summary>
+    /// <param name="storesOnce">Networks that keep a message once, however often they get it.</param>
+    /// <returns>How many deliveries.</returns>
+    public async Task<int> RecoverAsync(DateTimeOffset now, string[] storesOnce, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        return await connection.ExecuteScalarAsync<int>(new CommandDefinition(
+            """
+            with lost as (
+                select id, started from push.batch where lease_until < now() order by id limit 100 for update skip locked),
+            found as (
+                select d.message_id, d.device_id, d.place > l.started as unsent, m.collapse_key is not null or d.network = any (@storesOnce) as harmless
+                from lost l join push.delivery d on d.batch_id = l.id and d.state = 'sending' join push.message m on m.id = d.message_id),
+            changed as (
+                update push.delivery d set
+                    state = case when f.unsent or f.harmless then 'pending' else 'unknown' end,
+                    due_at = @now,
+                    network = coalesce((select r.network from push.registration r where r.device_id = d.device_id), d.network),
+                    attempts = d.attempts - case when f.unsent then 1 else 0 end,
+                    batch_id = case when f.unsent or f.harmless then null else d.batch_id end,
+                    finished_at = case when f.unsent or f.harmless then null else @now end,
+                    decisions = d.decisions || case when f.unsent then @unsent::jsonb when f.harmless then @again::jsonb else @unknown::jsonb end
+                from found f where d.message_id = f.message_id and d.device_id = f.device_id
+                returning 1),
+            gone as (
+                delete from push.batch where id in (select id from lost))
+            select count(*) from changed
+            """,
+            new
+            {
+                now,
+                storesOnce,
+                unsent = Decision.Of(now, "returned", "the process that had it ended before it was sent"),
+                again = Decision.Of(now, "returned", "the process that sent it ended; sent again, it replaces itself"),
+                unknown = Decision.Of(now, States.Unknown, "the process that sent it ended before the network answered"),
+            }, cancellationToken: ct));
+    }
+
+    private const string ClaimSql =
+        """
+        select d.message_id as MessageId, d.device_id as DeviceId, d.attempts, d.changed, m.recalled_at as RecalledAt,
+               m.collapse_key is not null and exists (
+                   select from push.delivery later join push.message newer on newer.id = later.message_id
+                   where later.device_id = d.device_id and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key and newer.number > m.number and newer.recalled_at is null) as IsReplaced,
+               r.app_id as AppId, r.address, r.host, r.p256dh, r.auth, r.locale, r.time_zone as TimeZone,
+               p.quiet_from::interval as QuietFrom, p.quiet_until::interval as QuietUntil, p.time_zone as QuietZone, p.muted,
+               c.paused_until as PausedUntil, c.stopped_at as StoppedAt, c.reason as ChannelReason, k.saved_at as CredentialSavedAt
+        from (
+            select * from push.delivery where network = @network and state = 'pending' and due_at <= @now order by due_at limit @most for update skip locked) d
+        join push.message m on m.id = d.message_id
+        left join push.registration r on r.device_id = d.device_id and r.network = d.network
+        left join push.preference p on p.user_id = r.user_id
+        left join push.credential k on k.app_id = m.app_id and k.network = d.network
+        left join push.channel c on c.app_id = m.app_id and c.network = d.network and c.host = r.host
+        """;
+
+    private const string Rows =
+        """
+        from unnest(@messages::uuid[], @devices::uuid[], @states::text[], @dues::timestamptz[], @waits::text[], @places::int[], @ids::text[], @decisions::text[], @attempts::int[])
+            as u (message_id, device_id, state, due_at, waits_for, place, network_id, decision, attempt)
+        where d.message_id = u.message_id and d.device_id = u.device_id
+        """;
+
+    private const string Columns =
+        """
+        update push.delivery d set state = u.state,
+            -- An attempt that fails may have been overtaken by a new address, of another network too.
+            network = case when u.state = 'pending' then coalesce((select r.network from push.registration r where r.device_id = d.device_id), d.network) else d.network end,
+            due_at = coalesce(u.due_at, d.due_at), waits_for = u.waits_for, attempts = d.attempts + u.attempt,
+            network_id = coalesce(u.network_id, d.network_id),
+            finished_at = case when u.state in ('pending', 'sending') then null else now() end,
+            decisions = case when u.decision is null then d.decisions else d.decisions || u.decision::jsonb end,
+        """;
+
+    private const string ClaimedSql = $"{Columns} batch_id = case when u.place is null then null else @batch end, place = u.place {Rows}";
+
+    private const string FinishedSql = $"{Columns} batch_id = case when u.state = 'unknown' then d.batch_id end {Rows} and d.batch_id = @batch and d.state in ('sending', 'unknown')";
+}
+
+/// <summary>What becomes of a delivery.</summary>
+/// <param name="Place">In its batch, when it is claimed.</param>
+/// <param name="Attempt">What to add to its attempts.</param>
+internal sealed record DeliveryChange(
+    Guid MessageId, Guid DeviceId, string State, string? Decision, DateTimeOffset? DueAt = null, string? WaitsFor = null, int? Place = null, string? NetworkId = null, int Attempt = 0);

@@ -1,0 +1,104 @@
+using System.Text.Json;
+using Dapper;
+using MobileServices.Push.Registrations;
+using Npgsql;
+
+namespace MobileServices.Push.Deliveries;
+
+/// <summary>What became of every message on every device.</summary>
+internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
+{
+    private const string Columns =
+        """
+        d.device_id as DeviceId, d.network, d.state, d.waits_for as WaitsFor, d.due_at as DueAt, d.attempts, d.network_id as NetworkId,
+        d.finished_at as FinishedAt, d.delivered_at as DeliveredAt, d.opened_at as OpenedAt, d.decisions::text as Decisions
+        """;
+
+    /// <param name="after">The last device of the page before.</param>
+    public async Task<IReadOnlyList<DeliveryView>> ListAsync(Guid message, string? state, Guid? after, int most, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        var rows = await connection.QueryAsync<Row>(new CommandDefinition(
+            $"""
+            select {Columns} from push.delivery d
+            where d.message_id = @message and (@after::uuid is null or d.device_id > @after) and (@state::text is null or d.state = @state) order by d.device_id limit @most
+            """, new { message, state, after, most }, cancellationToken: ct));
+        return [.. rows.Select(row => row.ToView(message))];
+    }
+
+    public async Task<DeliveryExplanation?> ExplainAsync(Guid message, Guid device, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        var row = await connection.QuerySingleOrDefaultAsync<Row>(new CommandDefinition(
+            $"select {Columns} from push.delivery d where d.message_id = @message and d.device_id = @device", new { message, device }, cancellationToken: ct));
+        return row is null ? null : new(row.ToView(message), JsonSerializer.Deserialize<List<Decision>>(row.Decisions, Messages.PushContent.Json)!);
+    }
+
+    /// <summary>What an app says of messages that it has. Nobody speaks for another user's device.</summary>
+    public async Task ReceiveAsync(Guid device, string? user, IReadOnlyList<PushReceipt> receipts, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        foreach (var receipt in receipts.OrderBy(receipt => receipt.Id))
+        {
+            await connection.ExecuteAsync(new CommandDefinition(
+                """
+                update push.delivery d set
+                    delivered_at = coalesce(d.delivered_at, @now),
+                    opened_at = case when @opened then coalesce(d.opened_at, @now) else d.opened_at end,
+                    decisions = d.decisions || @decision::jsonb
+                where d.message_id = @Id and d.device_id = @device and (d.opened_at is null and (@opened or d.delivered_at is null))
+                  and exists (select from push.registration r where r.device_id = @device and (r.user_id is null or r.user_id = @user))
+                """,
+                new { receipt.Id, device, user, now, opened = receipt.State is "opened", decision = Decision.Of(now, receipt.State!, "the app says so") }, transaction, cancellationToken: ct));
+        }
+        await transaction.CommitAsync(ct);
+    }
+
+    private sealed class Row
+    {
+        public Guid DeviceId { get; init; }
+        public required string Network { get; init; }
+        public required string State { get; init; }
+        public string? WaitsFor { get; init; }
+        public DateTime DueAt { get; init; }
+        public int Attempts { get; init; }
+        public string? NetworkId { get; init; }
+        public DateTime? FinishedAt { get; init; }
+        public DateTime? DeliveredAt { get; init; }
+        public DateTime? OpenedAt { get; init; }
+        public required string Decisions { get; init; }
+
+        public DeliveryView ToView(Guid message) => new(
+            DeliveryId.Of(message, DeviceId), message, DeviceId, Network, State, State is States.Pending ? WaitsFor : null, State is States.Pending ? DueAt : null, Attempts, NetworkId,
+            FinishedAt, DeliveredAt, OpenedAt);
+    }
+}
+
+/// <summary>The name of a delivery: its message and its device.</summary>
+internal static class DeliveryId
+{
+    public static string Of(Guid message, Guid device) => $"{message:N}-{device:N}";
+
+    public static bool Read(string id, out Guid message, out Guid device)
+    {
+        device = Guid.Empty;
+        message = Guid.Empty;
+        return id.Length is 65 && id[32] is '-' && Guid.TryParseExact(id[..32], "N", out message) && Guid.TryParseExact(id[33..], "N", out device);
+    }
+}
+
+/// <summary>How one message stands on one device.</summary>
+/// <param name="State"><c>pending</c>, <c>sending</c>; ended: <c>accepted</c>, <c>unknown</c>, <c>dead</c>, <c>failed</c>, <c>expired</c>, <c>collapsed</c>, <c>muted</c>, <c>capped</c>, <c>recalled</c>.</param>
+/// <param name="WaitsFor">Of a pending one: <c>quiet</c>, <c>local</c>, <c>retry</c> or <c>channel</c>.</param>
+/// <param name="NetworkId">The network's name for it.</param>
+internal sealed record DeliveryView(
+    string Id, Guid MessageId, Guid DeviceId, string Network, string State, string? WaitsFor, DateTimeOffset? DueAt, int Attempts, string? NetworkId,
+    DateTimeOffset? FinishedAt, DateTimeOffset? DeliveredAt, DateTimeOffset? OpenedAt);
+
+/// <param name="Next">What to ask for the next page with; null on the last.</param>
+internal sealed record DeliveryPage(IReadOnlyList<DeliveryView> Deliveries, string? Next);
+
+/// <param name="Decisions">Every one, in its order.</param>
+internal sealed record DeliveryExplanation(DeliveryView Delivery, IReadOnlyList<Decision> Decisions);

@@ -1,0 +1,311 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Options;
+using MobileServices.Push.Messages;
+using MobileServices.Push.Networks;
+using MobileServices.Push.Registrations;
+using Npgsql;
+
+namespace MobileServices.Push.Deliveries;
+
+/// <summary>
+/// Takes deliveries of one network whose time has come, a batch at a time, and sends them. Before a request is written its place in the batch is marked in the
+/// database, a wave of them with one statement: whatever happens to this process, others know what it may have sent.
+/// </summary>
+internal sealed class Sender(
+    INetwork network, DeliveryStore store, MessageStore messages, CredentialStore credentials, ChannelStore channels, NpgsqlDataSource database, PushMetrics metrics,
+    IOptions<PushOptions> options, TimeProvider time, ILogger<Sender> logger) : IDisposable
+{
+    /// <summary>How many a mark lets go at a time: as many may be unknown after a crash, and one more wave.</summary>
+    private const int Wave = 50;
+    private const int MostWritten = 500;
+    private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
+
+    private readonly PushOptions _options = options.Value;
+    private readonly SemaphoreSlim _inFlight = new(options.Value.InFlight);
+
+    public string Network => network.Name;
+
+    /// <summary>Called when deliveries were put back, to go out later.</summary>
+    public Action? PutBack { get; set; }
+
+    public void Dispose() => _inFlight.Dispose();
+
+    /// <summary>Takes one batch and begins to send it.</summary>
+    /// <returns>How many deliveries were taken, fewer than a batch when there are no more; and the end of their sending.</returns>
+    public async Task<(int Taken, Task Sent)> StepAsync(CancellationToken stopping)
+    {
+        var (taken, batch, sending) = await ClaimAsync(stopping);
+        return (taken, sending.Count > 0 ? SendAllAsync(batch, sending, stopping) : Task.CompletedTask);
+    }
+
+    private async Task<(int Taken, long Batch, List<Ready> Sending)> ClaimAsync(CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var claimed = await DeliveryStore.ClaimAsync(transaction, network.Name, _options.Batch, now, ct);
+        if (claimed.Count is 0)
+        {
+            return (0, 0, []);
+        }
+        var changes = new List<DeliveryChange>(claimed.Count);
+        var sending = new List<Ready>(claimed.Count);
+        foreach (var due in claimed)
+        {
+            var message = await messages.ReadAsync(due.MessageId, ct);
+            switch (Verdict.Of(due, message, !network.StoresOnce, now))
+            {
+                case Verdict.End end:
+                    changes.Add(new(due.MessageId, due.DeviceId, end.State, Decision.Of(now, end.State, end.Why)));
+                    metrics.Ended(network.Name, end.State);
+                    break;
+                case Verdict.Hold hold:
+                    changes.Add(new(due.MessageId, due.DeviceId, States.Pending, Decision.Of(now, "held", hold.Why), hold.Until, hold.For));
+                    break;
+                case Verdict.Send send:
+                    sending.Add(new(due, message, send.ExpiresAt));
+                    break;
+            }
+        }
+        await CapAsync(transaction, sending, changes, now, ct);
+        var place = 0;
+        foreach (var ready in sending)
+        {
+            ready.Place = ++place;
+            changes.Add(new(ready.Due.MessageId, ready.Due.DeviceId, States.Sending, null, Place: place, Attempt: 1));
+        }
+        long? batch = sending.Count > 0 ? await DeliveryStore.BeginBatchAsync(transaction, _options.LeaseSeconds, ct) : null;
+        await DeliveryStore.ClaimedAsync(transaction, changes, batch, ct);
+        await transaction.CommitAsync(ct);
+        return (claimed.Count, batch ?? 0, sending);
+    }
+
+    private async Task CapAsync(NpgsqlTransaction transaction, List<Ready> sending, List<DeliveryChange> changes, DateTimeOffset now, CancellationToken ct)
+    {
+        // In the order of their devices: others lock them in the same.
+        var capped = sending.Where(ready => ready.Message.CapCount is not null).GroupBy(ready => (ready.Message.App, ready.Message.Category, ready.Message.CapHours))
+            .OrderBy(group => group.Key.App, StringComparer.Ordinal).ThenBy(group => group.Key.Category, StringComparer.Ordinal).ToList();
+        foreach (var group in capped)
+        {
+            var since = now.AddHours(-group.Key.CapHours!.Value);
+            var counts = await DeliveryStore.CountAsync(transaction, [.. group.Select(ready => ready.Due.DeviceId).Distinct().Order()], group.Key.App, group.Key.Category!, since, ct);
+            foreach (var ready in group.Where(ready => ready.Due.Attempts is 0))
+            {
+                var count = counts.GetValueOrDefault(ready.Due.DeviceId);
+                if (count < ready.Message.CapCount)
+                {
+                    counts[ready.Due.DeviceId] = count + 1;
+                    continue;
+                }
+                sending.Remove(ready);
+                changes.Add(new(
+                    ready.Due.MessageId, ready.Due.DeviceId, States.Capped,
+                    Decision.Of(now, States.Capped, $"{count} of {ready.Message.Category} in {ready.Message.CapHours} h, {ready.Message.CapCount} at most")));
+                metrics.Ended(network.Name, States.Capped);
+            }
+        }
+    }
+
+    private async Task SendAllAsync(long batch, List<Ready> sending, CancellationToken stopping)
+    {
+        var results = Channel.CreateUnbounded<DeliveryChange>(new() { SingleReader = true });
+        var writing = WriteAsync(batch, results.Reader);
+        var running = new List<Task>(sending.Count);
+        var mark = MarkAsync(batch, Math.Min(Wave, sending.Count));
+        for (var from = 0; from < sending.Count; from += Wave)
+        {
+            var isOurs = await mark;
+            if (!isOurs || stopping.IsCancellationRequested)
+            {
+                // What is not begun goes back at once when this process stops; when another has taken over, it has put it back already.
+                foreach (var ready in sending.Skip(from))
+                {
+                    results.Writer.TryWrite(new(ready.Due.MessageId, ready.Due.DeviceId, States.Pending, null, time.GetUtcNow(), Attempt: -1));
+                }
+                break;
+            }
+            var next = Math.Min(from + Wave + Wave, sending.Count);
+            mark = next > from + Wave ? MarkAsync(batch, next) : Task.FromResult(true);
+            foreach (var ready in sending.Skip(from).Take(Wave))
+            {
+                await _inFlight.WaitAsync(CancellationToken.None);
+                running.Add(SendOneAsync(ready, results.Writer));
+            }
+        }
+        await Task.WhenAll(running);
+        results.Writer.Complete();
+        await writing;
+        await store.EndBatchAsync(batch, CancellationToken.None);
+    }
+
+    private async Task<bool> MarkAsync(long batch, int started)
+    {
+        try
+        {
+            return await store.MarkAsync(batch, started, _options.LeaseSeconds, CancellationToken.None);
+        }
+        catch (NpgsqlException exception)
+        {
+            logger.LogWarning(exception, "A batch cannot be marked as begun: it goes back");
+            return false;
+        }
+    }
+
+    private async Task SendOneAsync(Ready ready, ChannelWriter<DeliveryChange> results)
+    {
+        try
+        {
+            results.TryWrite(await AttemptAsync(ready));
+        }
+        catch (Exception exception)
+        {
+            logger.LogError(exception, "A message to {Network} could not be sent", network.Name);
+            results.TryWrite(Result(ready, new(OutcomeClass.Unknown, "this service failed on the way")));
+        }
+        finally
+        {
+            _inFlight.Release();
+        }
+    }
+
+    private async Task<DeliveryChange> AttemptAsync(Ready ready)
+    {
+        var (due, message) = (ready.Due, ready.Message);
+        var now = time.GetUtcNow();
+        var channel = channels.Of(message.App, network.Name, due.Host!);
+        if (channels.Closed(channel, due.CredentialSavedAt) is { } closed)
+        {
+            var until = closed.Until is { } open && open < ready.ExpiresAt ? open : ready.ExpiresAt;
+            return new(due.MessageId, due.DeviceId, States.Pending, Decision.Of(now, "held", closed.Why), until, "channel", Attempt: -1);
+        }
+        var ttl = message.TtlSeconds is 0 ? 0 : (int)(ready.ExpiresAt - now).TotalSeconds;
+        if (ready.ExpiresAt <= now)
+        {
+            metrics.Ended(network.Name, States.Expired);
+            return new(due.MessageId, due.DeviceId, States.Expired, Decision.Of(now, States.Expired, "its time was over before its turn"), Attempt: -1);
+        }
+        object? credential = null;
+        try
+        {
+            if (due.CredentialSavedAt is { } savedAt && (credential = await credentials.OpenAsync(message.App, network.Name, savedAt)) is null)
+            {
+                return new(due.MessageId, due.DeviceId, States.Pending, null, now, Attempt: -1);
+            }
+        }
+        catch (Exception exception)
+        {
+            logger.LogError(exception, "The credential of {App} for {Network} cannot be read", message.App, network.Name);
+            return Later(ready, now, new(OutcomeClass.Transient, "the credential cannot be read"));
+        }
+        var began = time.GetTimestamp();
+        using var activity = metrics.Start(network.Name);
+        var outcome = await network.SendAsync(credential!, ready.ToOutgoing(ttl), CancellationToken.None);
+        metrics.Attempted(network.Name, message.App, outcome.Class, time.GetElapsedTime(began));
+        activity?.SetTag("push.outcome", outcome.Class.ToString());
+        try
+        {
+            await channels.NoteAsync(message.App, network.Name, due.Host!, due.CredentialSavedAt, outcome, CancellationToken.None);
+            if (outcome.Class is OutcomeClass.Dead && !await store.RemoveAsync(due.DeviceId, RegistrationStore.Hash(due.Address!), outcome.DeadSince, CancellationToken.None))
+            {
+                return Later(ready, now, outcome with { Reason = $"{outcome.Reason}, but the device has registered since" });
+            }
+        }
+        catch (NpgsqlException exception)
+        {
+            // What the network said of this message holds; of the address and the credential it says so again.
+            logger.LogWarning(exception, "What {Network} said cannot be noted now", network.Name);
+        }
+        return Result(ready, outcome);
+    }
+
+    private DeliveryChange Result(Ready ready, Outcome outcome)
+    {
+        var now = time.GetUtcNow();
+        var (message, device) = (ready.Due.MessageId, ready.Due.DeviceId);
+        switch (outcome.Class)
+        {
+            case OutcomeClass.Accepted:
+                metrics.Ended(network.Name, States.Accepted);
+                return new(message, device, States.Accepted, Decision.Of(now, States.Accepted, $"by {network.Name}: {outcome.Reason}"), NetworkId: outcome.NetworkId);
+            case OutcomeClass.Dead:
+                metrics.Ended(network.Name, States.Dead);
+                return new(message, device, States.Dead, Decision.Of(now, States.Dead, $"{outcome.Reason}: the address was removed"));
+            case OutcomeClass.Refused or OutcomeClass.Mismatched:
+                metrics.Ended(network.Name, States.Failed);
+                return new(message, device, States.Failed, Decision.Of(
+                    now, States.Failed, outcome.Class is OutcomeClass.Refused ? $"{network.Name} does not take it: {outcome.Reason}" : $"the address is not the credential's: {outcome.Reason}"));
+            case OutcomeClass.Misconfigured:
+                return new(message, device, States.Pending, Decision.Of(now, "held", $"the network does not take the app's credential: {outcome.Reason}"), ready.ExpiresAt, "channel");
+            case OutcomeClass.Unknown when ready.Message.CollapseKey is null:
+                metrics.Ended(network.Name, States.Unknown);
+                return new(message, device, States.Unknown, Decision.Of(now, States.Unknown, $"{outcome.Reason}: it may have arrived, and is not sent again"));
+            default:
+                return Later(ready, now, outcome);
+        }
+    }
+
+    private DeliveryChange Later(Ready ready, DateTimeOffset now, Outcome outcome)
+    {
+        var attempt = ready.Due.Attempts + 1;
+        if (attempt >= _options.MostAttempts)
+        {
+            metrics.Ended(network.Name, States.Failed);
+            return new(ready.Due.MessageId, ready.Due.DeviceId, States.Failed, Decision.Of(now, States.Failed, $"{outcome.Reason}; given up after {attempt} attempts"));
+        }
+        var pause = Pause(attempt);
+        var wait = outcome.RetryAfter is { } wish && wish > pause ? wish : pause;
+        var due = now + wait < ready.ExpiresAt ? now + wait : ready.ExpiresAt;
+        return new(
+            ready.Due.MessageId, ready.Due.DeviceId, States.Pending,
+            Decision.Of(now, "waits", string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{outcome.Reason}; attempt {attempt}, the next in {wait.TotalSeconds:0.#} s")), due, "retry");
+    }
+
+    private TimeSpan Pause(int attempt)
+    {
+        var longest = Math.Min(_options.FirstRetrySeconds * Math.Pow(2, Math.Min(attempt - 1, 30)), _options.LongestRetrySeconds);
+#pragma warning disable CA5394 // Chance keeps those that failed together apart; nobody gains by guessing it.
+        return TimeSpan.FromSeconds(longest * (1 - (Random.Shared.NextDouble() / 2)));
+#pragma warning restore CA5394
+    }
+
+    /// <summary>What has come back is written together, however much it is by then.</summary>
+    private async Task WriteAsync(long batch, ChannelReader<DeliveryChange> results)
+    {
+        var changes = new List<DeliveryChange>(MostWritten);
+        while (await results.WaitToReadAsync(CancellationToken.None))
+        {
+            while (changes.Count < MostWritten && results.TryRead(out var change))
+            {
+                changes.Add(change);
+            }
+            while (true)
+            {
+                try
+                {
+                    await store.WriteAsync(changes, batch, _options.LeaseSeconds, CancellationToken.None);
+                    break;
+                }
+                catch (NpgsqlException exception)
+                {
+                    logger.LogWarning(exception, "What became of {Count} deliveries cannot be written down now", changes.Count);
+                    await Task.Delay(AfterFault, time, CancellationToken.None);
+                }
+            }
+            if (changes.Exists(change => change.State is States.Pending))
+            {
+                PutBack?.Invoke();
+            }
+            changes.Clear();
+        }
+    }
+
+    /// <summary>A delivery that goes out now.</summary>
+    private sealed record Ready(Due Due, ReadyMessage Message, DateTimeOffset ExpiresAt)
+    {
+        public int Place { get; set; }
+
+        public Outgoing ToOutgoing(int ttl) => new(
+            Due.MessageId, Due.DeviceId, Due.Address!, Due.P256dh, Due.Auth, Message.Content.For(Due.Locale!), Message.Silent, Message.Urgency, Message.Category,
+            Message.CollapseKey is { } key ? CollapseId.Of(Message.App, key) : null, ttl, ExpiresAt, Due.Changed);
+    }
+}

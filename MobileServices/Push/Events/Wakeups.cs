@@ -1,0 +1,92 @@
+using Dapper;
+using Microsoft.Extensions.Options;
+using MobileServices.Devices;
+using MobileServices.Push.Deliveries;
+using MobileServices.Push.Messages;
+using MobileServices.Push.Registrations;
+using Npgsql;
+
+namespace MobileServices.Push.Events;
+
+/// <summary>Silent wake-ups: tells apps that something has changed, by its ids alone; they ask for the rest with their own rights.</summary>
+internal static class WakeupEndpoints
+{
+    private const int MostIds = 50;
+
+    public static void MapWakeups(this IEndpointRouteBuilder app) =>
+        app.MapPost("/wakeups", WakeAsync).WithSummary("Wakes the devices of users up, all changes of a moment with one message, never the device that made the change")
+            .Produces<WakeupAnswer>(StatusCodes.Status202Accepted).ProducesValidationProblem();
+
+    private static async Task<IResult> WakeAsync(Wakeup wakeup, WakeupStore store, CancellationToken ct)
+    {
+        var errors = new Dictionary<string, string[]>();
+        if (!DeviceRules.IsAppId(wakeup.App))
+        {
+            errors["app"] = ["Must be a reverse domain name such as com.example.shop."];
+        }
+        if (wakeup.Users is not { Count: > 0 and <= 1000 } users || users.Any(string.IsNullOrEmpty))
+        {
+            errors["users"] = ["Must be 1 to 1000 users."];
+        }
+        if (wakeup.Changed is not { Count: > 0 and <= MostIds } changed || !changed.All(RegistrationRules.IsTag))
+        {
+            errors["changed"] = [$"Must be 1 to {MostIds} ids of what has changed: at most 100 letters, digits, '-', '_', '.' and ':'."];
+        }
+        return errors.Count > 0
+            ? RegistrationEndpoints.Wrong(errors)
+            : TypedResults.Accepted((string?)null, new WakeupAnswer(await store.WakeAsync(wakeup.App!, [.. wakeup.Users!], wakeup.ExceptDevice, [.. wakeup.Changed!], ct)));
+    }
+}
+
+/// <param name="ExceptDevice">The one that made the change.</param>
+/// <param name="Changed">Ids, no data.</param>
+internal sealed record Wakeup(string? App, IReadOnlyList<string>? Users, Guid? ExceptDevice, IReadOnlyList<string>? Changed);
+
+/// <param name="Devices">How many are woken up.</param>
+internal sealed record WakeupAnswer(int Devices);
+
+internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOptions> options, TimeProvider time)
+{
+    private const string Sender = "wakeups";
+    private const int Ttl = 86400;
+    /// <summary>More than fits into a message: then the app is told that all may have changed.</summary>
+    private const int MostIds = 50;
+
+    /// <returns>How many devices.</returns>
+    public async Task<int> WakeAsync(string app, string[] users, Guid? except, string[] changed, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var due = now.AddSeconds(options.Value.WakeupSeconds);
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var id = Guid.CreateVersion7(now);
+        await MessageStore.AddAsync(transaction, new(
+            id, app, Sender, null, null, "wake-up", new PushContent(), null, Sender, "normal", true, Ttl, now, null, now.AddSeconds(Ttl), null, null), now, ct);
+        // In the order of the devices: two that wake the same ones wait for one another instead of for ever.
+        var devices = (await connection.QueryAsync<Guid>(new CommandDefinition(
+            """
+            update push.message set state = 'sending' where id = @id;
+            select device_id from push.registration where app_id = @app and user_id = any (@users) and device_id is distinct from @except order by device_id for update;
+            """, new { id, app, users, except }, transaction, cancellationToken: ct))).ToArray();
+        var woken = (await connection.QueryAsync<Guid>(new CommandDefinition(
+            """
+            update push.delivery d set
+                changed = case when cardinality(merged.ids) > @MostIds then array['*'] else merged.ids end, decisions = d.decisions || @merged::jsonb
+            from push.message m, lateral (select array(select distinct unnest(@changed::text[]) order by 1)) now (ids), push.delivery old,
+                lateral (select array(select distinct unnest(old.changed || now.ids) order by 1)) merged (ids)
+            where d.device_id = any (@devices) and d.state = 'pending' and m.id = d.message_id and m.sender = @Sender and m.app_id = @app
+              and old.message_id = d.message_id and old.device_id = d.device_id
+            returning d.device_id
+            """, new { devices, changed, app, Sender, MostIds, merged = Decision.Of(now, "merged", "another change") }, transaction, cancellationToken: ct))).ToHashSet();
+        var fresh = devices.Where(device => !woken.Contains(device)).ToArray();
+        await connection.ExecuteAsync(new CommandDefinition(
+            $"""
+            insert into push.delivery (message_id, device_id, network, state, due_at, changed, decisions)
+            select @id, r.device_id, r.network, 'pending', @due, @changed, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@fresh);
+            delete from push.message where id = @id and not exists (select from push.delivery where message_id = @id);
+            notify {PushWorker.Channel};
+            """, new { id, due, changed, fresh, matched = Decision.Of(now, "matched", "a change of its user") }, transaction, cancellationToken: ct));
+        await transaction.CommitAsync(ct);
+        return devices.Length;
+    }
+}

@@ -1,0 +1,132 @@
+using Dapper;
+using MobileServices.Push.Deliveries;
+using Npgsql;
+
+namespace MobileServices.Push.Messages;
+
+/// <summary>
+/// Makes the deliveries of a message whose time has come. The audience is read as a stream and written in parts; a process that ends on the way leaves what it
+/// has written, and the next one adds what is missing.
+/// </summary>
+internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, TimeProvider time, ILogger<FanOut> logger)
+{
+    private const int Part = 5000;
+    private const int Patience = 300;
+
+    /// <returns>False when there is none to work on.</returns>
+    public async Task<bool> StepAsync(CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        if (await ClaimAsync(transaction, ct) is not { } message)
+        {
+            return false;
+        }
+        using var activity = metrics.StartFanOut(new(message.Traceparent, message.Tracestate));
+        try
+        {
+            await SpreadAsync(transaction, message, ct);
+        }
+        catch (PostgresException exception) when (!exception.IsTransient)
+        {
+            // It will not go better later.
+            logger.LogError(exception, "The audience of the message {Message} cannot be found", message.Id);
+            await EndAsync(message.Id, $"Its audience could not be found: {exception.MessageText}", ct);
+        }
+        await transaction.CommitAsync(ct);
+        return true;
+    }
+
+    public async Task<DateTime?> NextAsync(CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        return await connection.ExecuteScalarAsync<DateTime?>(new CommandDefinition(
+            "select send_at from push.message where state in ('scheduled', 'resolving') order by send_at limit 1", cancellationToken: ct));
+    }
+
+    /// <summary>The lock is not that of the row: whoever recalls the message has to get that.</summary>
+    private async Task<Spreading?> ClaimAsync(NpgsqlTransaction transaction, CancellationToken ct) =>
+        await transaction.Connection!.QueryFirstOrDefaultAsync<Spreading>(new CommandDefinition(
+            """
+            select id, app_id as App, audience, urgency, send_at as SendAt, created_at as CreatedAt, traceparent, tracestate
+            from (select * from push.message where state in ('scheduled', 'resolving') and send_at <= @now order by send_at limit 20) due
+            where pg_try_advisory_xact_lock(hashtextextended('push ' || id, 0)) limit 1
+            """, new { now = time.GetUtcNow() }, transaction, cancellationToken: ct));
+
+    private async Task SpreadAsync(NpgsqlTransaction transaction, Spreading message, CancellationToken ct)
+    {
+        // Whoever had the lock before may have finished it in between.
+        var state = await transaction.Connection!.ExecuteScalarAsync<string>(new CommandDefinition("select state from push.message where id = @Id", new { message.Id }, transaction, cancellationToken: ct));
+        if (state is not ("scheduled" or "resolving"))
+        {
+            return;
+        }
+        var audience = Audience.Parse(message.Audience, message.CreatedAt);
+        audience.Parameters.Add("app", message.App);
+        await using var writer = await database.OpenConnectionAsync(ct);
+        await writer.ExecuteAsync(new CommandDefinition("update push.message set state = 'resolving' where id = @Id and state = 'scheduled'", new { message.Id }, cancellationToken: ct));
+        // Nothing tells the planner how many a tag has; a plan for these values does.
+        await transaction.Connection!.ExecuteAsync(new CommandDefinition("set local plan_cache_mode = force_custom_plan", transaction: transaction, cancellationToken: ct));
+        var part = new List<Guid>(Part);
+        var devices = transaction.Connection!.QueryUnbufferedAsync<Guid>(
+            $"select r.device_id from push.registration r where r.app_id = @app and {audience.Sql}", audience.Parameters, transaction, commandTimeout: Patience);
+        await foreach (var device in devices.WithCancellation(ct))
+        {
+            part.Add(device);
+            if (part.Count is Part)
+            {
+                if (!await WriteAsync(writer, message, part, ct))
+                {
+                    return;
+                }
+                part.Clear();
+            }
+        }
+        if (await WriteAsync(writer, message, part, ct))
+        {
+            await EndAsync(message.Id, null, ct);
+        }
+    }
+
+    /// <returns>False when the message has been recalled.</returns>
+    private async Task<bool> WriteAsync(NpgsqlConnection writer, Spreading message, List<Guid> part, CancellationToken ct)
+    {
+        await using var transaction = await writer.BeginTransactionAsync(ct);
+        // Who recalls it waits for this part, and finds it.
+        if (await writer.ExecuteScalarAsync<DateTime?>(new CommandDefinition(
+            "select recalled_at from push.message where id = @Id for share", new { message.Id }, transaction, cancellationToken: ct)) is not null)
+        {
+            return false;
+        }
+        // Urgent ones stand before all others that are due.
+        var due = message.Urgency is "high" ? message.SendAt.AddHours(-1) : message.SendAt;
+        await writer.ExecuteAsync(new CommandDefinition(
+            $"""
+            insert into push.delivery (message_id, device_id, network, state, due_at, decisions)
+            select @Id, r.device_id, r.network, 'pending', @due, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@part) and r.app_id = @App
+            on conflict (message_id, device_id) do nothing;
+            notify {PushWorker.Channel};
+            """,
+            new { message.Id, message.App, due, part, matched = Decision.Of(time.GetUtcNow(), "matched") }, transaction, Patience, cancellationToken: ct));
+        await transaction.CommitAsync(ct);
+        return true;
+    }
+
+    private async Task EndAsync(Guid id, string? problem, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition("update push.message set state = 'sending', problem = @problem where id = @id", new { id, problem }, cancellationToken: ct));
+    }
+
+    private sealed class Spreading
+    {
+        public Guid Id { get; init; }
+        public required string App { get; init; }
+        public required string Audience { get; init; }
+        public required string Urgency { get; init; }
+        public DateTime SendAt { get; init; }
+        public DateTime CreatedAt { get; init; }
+        public string? Traceparent { get; init; }
+        public string? Tracestate { get; init; }
+    }
+}

@@ -1,0 +1,35 @@
+using Dapper;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace MobileServices.Push;
+
+/// <summary>Removes what is old: messages with their ledger, and what our own push service could not hand over in time.</summary>
+internal sealed class Pruning(NpgsqlDataSource database, IOptions<PushOptions> options, TimeProvider time)
+{
+    private const int Part = 5000;
+
+    public async Task RunAsync(CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var before = now.AddDays(-options.Value.KeepDays);
+        await using var connection = await database.OpenConnectionAsync(ct);
+        while (await DeleteAsync(
+            """
+            delete from push.delivery where ctid = any (array(
+                select d.ctid from push.delivery d join push.message m on m.id = d.message_id
+                where m.created_at < @before and m.send_at < @before and d.state not in ('pending', 'sending') limit @Part))
+            """) == Part)
+        {
+        }
+        await DeleteAsync(
+            """
+            delete from push.message m where created_at < @before and send_at < @before and state = 'sending' and not exists (select from push.delivery d where d.message_id = m.id)
+            """);
+        while (await DeleteAsync("delete from push.stored where id = any (array(select id from push.stored where expires_at < @now limit @Part))") == Part)
+        {
+        }
+
+        Task<int> DeleteAsync(string sql) => connection.ExecuteAsync(new CommandDefinition(sql, new { now, before, Part }, commandTimeout: 120, cancellationToken: ct));
+    }
+}

@@ -1,0 +1,29 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using MobileServices.Push.Networks;
+
+namespace MobileServices.Push;
+
+/// <summary>Meter and source <c>mobile.push</c>. No address and no device is in them.</summary>
+internal sealed class PushMetrics(IMeterFactory meters) : IDisposable
+{
+    private const string Name = "mobile.push";
+
+    private readonly ActivitySource _source = new(Name);
+    private readonly Counter<long> _ended = Meter(meters).CreateCounter<long>("mobile.push.deliveries", description: "Deliveries that came to an end, by network and state");
+    private readonly Histogram<double> _attempts = Meter(meters).CreateHistogram<double>(
+        "mobile.push.attempt.duration", "s", "Requests to networks, by network, app and class of what came of them");
+
+    public void Ended(string network, string state) => _ended.Add(1, new("network", network), new("state", state));
+
+    public void Attempted(string network, string app, OutcomeClass outcome, TimeSpan took) =>
+        _attempts.Record(took.TotalSeconds, new("network", network), new("app", app), new("class", outcome.ToString()));
+
+    public Activity? Start(string network) => _source.StartActivity($"send {network}", ActivityKind.Client);
+
+    public Activity? StartFanOut(MobileIntegration.ServiceDefaults.TraceContext trace) => trace.StartConsumer(_source, "process push");
+
+    public void Dispose() => _source.Dispose();
+
+    private static Meter Meter(IMeterFactory meters) => meters.Create(Name);
+}

@@ -1,0 +1,53 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using MobileIntegration.ServiceDefaults;
+using MobileServices.Push.Deliveries;
+using MobileServices.Push.Events;
+using MobileServices.Push.Messages;
+using MobileServices.Push.Networks;
+using MobileServices.Push.Networks.Apns;
+using MobileServices.Push.Networks.Fcm;
+using MobileServices.Push.Networks.Own;
+using MobileServices.Push.Networks.WebPush;
+using MobileServices.Push.Registrations;
+
+namespace MobileServices.Push;
+
+public static class PushSetup
+{
+    public static void AddPush(this IHostApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.AddTokenAuthentication();
+        builder.AddNpgsqlDataSource("mobiledb");
+        builder.AddMigrations<PushWorker>("mobiledb", "push");
+        builder.AddKeySeal();
+        builder.Services.AddOptions<PushOptions>().BindConfiguration("Push").ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.TryAddSingleton(TimeProvider.System);
+
+        builder.Services.AddSingleton<INetwork, WebPushNetwork>();
+        builder.Services.AddSingleton<INetwork, FcmNetwork>();
+        builder.Services.AddSingleton<INetwork, ApnsNetwork>();
+        builder.Services.AddSingleton<INetwork, OwnNetwork>();
+
+        builder.Services.AddSingleton(services => new PushHttp(services.GetRequiredService<IOptions<PushOptions>>()));
+        builder.Services.AddSingleton<NetworkList>();
+        builder.Services.AddSingleton<CredentialStore>();
+        builder.Services.AddSingleton<OwnStore>();
+        builder.Services.AddSingleton<OwnStreams>();
+        builder.Services.AddSingleton<RegistrationStore>();
+        builder.Services.AddSingleton<MessageRules>();
+        builder.Services.AddSingleton<MessageStore>();
+        builder.Services.AddSingleton<TemplateStore>();
+        builder.Services.AddSingleton<FanOut>();
+        builder.Services.AddSingleton<DeliveryStore>();
+        builder.Services.AddSingleton<ChannelStore>();
+        builder.Services.AddSingleton<Ledger>();
+        builder.Services.AddSingleton<Pruning>();
+        builder.Services.AddSingleton<PushMetrics>();
+        builder.Services.AddSingleton<WakeupStore>();
+        builder.Services.AddSingleton<IEnumerable<Sender>>(services => [.. services.GetServices<INetwork>().Select(network => ActivatorUtilities.CreateInstance<Sender>(services, network))]);
+        builder.Services.AddHostedService<PushWorker>();
+        builder.AddOrderNews();
+    }
+}

@@ -1,0 +1,192 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Options;
+using MobileServices.Push.Deliveries;
+using MobileServices.Push.Messages;
+using MobileServices.Push.Networks;
+using MobileServices.Push.Networks.Own;
+using Npgsql;
+
+namespace MobileServices.Push;
+
+/// <summary>
+/// Finds the devices of messages and sends, for each network on its own, so that a slow one keeps nobody waiting. It sleeps until PostgreSQL tells of something
+/// or the next time comes.
+/// </summary>
+internal sealed class PushWorker(
+    NpgsqlDataSource database, FanOut fanOut, IEnumerable<Sender> senders, DeliveryStore deliveries, Pruning pruning, OwnStreams streams, NetworkList networks,
+    IOptions<PushOptions> options, TimeProvider time, ILogger<PushWorker> logger) : BackgroundService
+{
+    /// <summary>Of NOTIFY.</summary>
+    public const string Channel = "push_due";
+
+    /// <summary>Batches of one network at a time: one is claimed and written down while another is sent.</summary>
+    private const int Batches = 2;
+    private static readonly TimeSpan ShortestSleep = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
+
+    private readonly List<Channel<bool>> _wakes = [];
+
+    private TimeSpan Poll => TimeSpan.FromSeconds(options.Value.PollSeconds);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await Task.WhenAll([
+            SurviveAsync(ListenAsync, stoppingToken),
+            SurviveAsync(RecoverAsync, stoppingToken),
+            SurviveAsync(PruneAsync, stoppingToken),
+            SurviveAsync(FanOutAsync(Wake()), stoppingToken),
+            .. senders.Select(sender => SurviveAsync(SendAsync(sender, Wake()), stoppingToken))]);
+    }
+
+    private Channel<bool> Wake()
+    {
+        var wake = System.Threading.Channels.Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+        _wakes.Add(wake);
+        return wake;
+    }
+
+    private Func<CancellationToken, Task> FanOutAsync(Channel<bool> wake) => async ct =>
+    {
+        while (true)
+        {
+            while (await fanOut.StepAsync(ct))
+            {
+            }
+            await SleepAsync(wake, await fanOut.NextAsync(ct), ct);
+        }
+    };
+
+    private Func<CancellationToken, Task> SendAsync(Sender sender, Channel<bool> wake) => async ct =>
+    {
+        var running = new List<Task>();
+        sender.PutBack = () => wake.Writer.TryWrite(true);
+        try
+        {
+            while (true)
+            {
+                var (taken, sent) = await sender.StepAsync(ct);
+                running.Add(sent);
+                if (taken == options.Value.Batch)
+                {
+                    if (running.Count >= Batches)
+                    {
+                        await Task.WhenAny(running);
+                    }
+                }
+                else if (taken is 0)
+                {
+                    await SleepAsync(wake, await deliveries.NextDueAsync(sender.Network, ct), ct);
+                }
+                foreach (var done in running.Where(task => task.IsCompleted).ToList())
+                {
+                    running.Remove(done);
+                    await done;
+                }
+            }
+        }
+        finally
+        {
+            await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    };
+
+    private async Task ListenAsync(CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        connection.Notification += (_, told) =>
+        {
+            if (told.Channel is OwnStreams.Channel)
+            {
+                streams.Told(told.Payload);
+                return;
+            }
+            foreach (var wake in _wakes)
+            {
+                wake.Writer.TryWrite(true);
+            }
+        };
+        await using (var listen = new NpgsqlCommand($"listen {Channel}; listen {OwnStreams.Channel}", connection))
+        {
+            await listen.ExecuteNonQueryAsync(ct);
+        }
+        foreach (var wake in _wakes)
+        {
+            wake.Writer.TryWrite(true);
+        }
+        streams.ToldOfAll();
+        while (true)
+        {
+            // Nobody says that a connection is gone.
+            if (!await connection.WaitAsync(Poll, ct))
+            {
+                await using var check = new NpgsqlCommand("select 1", connection);
+                await check.ExecuteNonQueryAsync(ct);
+            }
+        }
+    }
+
+    private async Task RecoverAsync(CancellationToken ct)
+    {
+        string[] storesOnce = [.. networks.All.Where(network => network.StoresOnce).Select(network => network.Name)];
+        var pause = TimeSpan.FromSeconds(Math.Min(options.Value.LeaseSeconds / 2.0, options.Value.PollSeconds));
+        while (true)
+        {
+            var recovered = await deliveries.RecoverAsync(time.GetUtcNow(), storesOnce, ct);
+            if (recovered > 0)
+            {
+                logger.LogWarning("A process that was sending has ended without a word: {Count} deliveries of it were taken over", recovered);
+                foreach (var wake in _wakes)
+                {
+                    wake.Writer.TryWrite(true);
+                }
+            }
+            await Task.Delay(pause, time, ct);
+        }
+    }
+
+    private async Task PruneAsync(CancellationToken ct)
+    {
+        while (true)
+        {
+            await Task.Delay(PruneEvery, time, ct);
+            await pruning.RunAsync(ct);
+        }
+    }
+
+    private async Task SleepAsync(Channel<bool> wake, DateTime? next, CancellationToken ct)
+    {
+        var sleep = next is { } due ? due - time.GetUtcNow().UtcDateTime : Poll;
+        sleep = sleep < ShortestSleep ? ShortestSleep : sleep > Poll ? Poll : sleep;
+        using var alarm = new CancellationTokenSource(sleep, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(alarm.Token, ct);
+        try
+        {
+            await wake.Reader.ReadAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            // Nobody woke it.
+        }
+    }
+
+    private async Task SurviveAsync(Func<CancellationToken, Task> loop, CancellationToken ct)
+    {
+        while (!ct.IsCancellationRequested)
+        {
+            try
+            {
+                await loop(ct);
+            }
+            catch (Exception exception) when (!ct.IsCancellationRequested)
+            {
+                logger.LogError(exception, "Push cannot be worked on now");
+                await Task.Delay(AfterFault, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (Exception)
+            {
+                // This process stops.
+            }
+        }
+    }
+}

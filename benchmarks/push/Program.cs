@@ -1,0 +1,229 @@
+// Starts a PostgreSQL, a fake of APNs (HTTP/2 without TLS, answers at once) and the push service, each in a process of its own.
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging.Abstractions;
+using MobileIntegration.LocalHost.Running;
+using Npgsql;
+
+const string App = "com.example.bench";
+const int Few = 2000;
+
+if (args is ["fake", var fakePort])
+{
+    var builder = WebApplication.CreateSlimBuilder();
+    builder.Logging.ClearProviders();
+    builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, int.Parse(fakePort, CultureInfo.InvariantCulture), listen => listen.Protocols = HttpProtocols.Http2));
+    var fake = builder.Build();
+    fake.Run(async http =>
+    {
+        await http.Request.Body.CopyToAsync(Stream.Null);
+        http.Response.Headers["apns-id"] = http.Request.Headers["apns-id"];
+    });
+    await fake.RunAsync();
+    return;
+}
+if (args is ["loop", var address, var loopCount])
+{
+    Console.WriteLine((await LoopAsync(address, int.Parse(loopCount, CultureInfo.InvariantCulture))).ToString(CultureInfo.InvariantCulture));
+    return;
+}
+
+var devices = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 100_000;
+var rounds = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 3;
+var registered = args.Length > 2 ? int.Parse(args[2], CultureInfo.InvariantCulture) : 500_000;
+using var data = new DataFolder(Path.Combine(Path.GetTempPath(), $"benchmark-{Guid.CreateVersion7():n}"), reset: false, temporary: true);
+var binaries = await PostgresBinaries.FindAsync(null, data, NullLogger.Instance, CancellationToken.None);
+var databasePort = FreePort();
+var server = await new PostgresServer(binaries, data, data.In("postgres"), NullLogger.Instance).StartAsync(databasePort, "postgres", "benchmark", (_, _) => { }, CancellationToken.None);
+List<Process> processes = [];
+try
+{
+    var database = $"Host=localhost;Port={databasePort};Username=postgres;Password=benchmark;Database=postgres";
+    var (fakeAt, serviceAt) = (FreePort(), FreePort());
+    processes.Add(Start("dotnet", [typeof(Program).Assembly.Location, "fake", $"{fakeAt}"]));
+    var network = $"http://127.0.0.1:{fakeAt}";
+    var service = Start("dotnet",
+    [
+        "artifacts/bin/MobileServices/release/MobileServices.dll", "Run=push", $"ConnectionStrings:mobiledb={database}", "Authentication:Authority=http://localhost:9",
+        $"Push:ApnsAddress={network}", $"urls=http://127.0.0.1:{serviceAt}", "Logging:LogLevel:Default=Error",
+    ]);
+    processes.Add(service);
+    await ReadyAsync(serviceAt);
+    await using var source = NpgsqlDataSource.Create(database);
+    await CredentialAsync(source);
+    await RegisterAsync(source, 0, devices);
+    await SendAsync(source, $"tag == few", Few);
+    await LoopOutAsync(network, Few);
+    Console.WriteLine($"{devices} devices over APNs, {Environment.ProcessorCount} cores for all processes, load before {(await File.ReadAllTextAsync("/proc/loadavg")).Split(' ')[0]}");
+    Console.WriteLine("round   pipeline/s   bare loop/s   ratio   service peak MB");
+    for (var round = 1; round <= rounds; round++)
+    {
+        var loop = await LoopOutAsync(network, devices);
+        var pipeline = await SendAsync(source, "all", devices);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{round,5}{pipeline,13:0}{loop,14:0}{pipeline / loop,8:0.00}{PeakMegabytes(service),18:0}"));
+    }
+    Console.WriteLine();
+    Console.WriteLine($"registered   s for {Few} recipients");
+    for (var have = devices; ; have = Math.Min(have * 3, registered))
+    {
+        var seconds = new List<double>();
+        for (var round = 0; round < 3; round++)
+        {
+            seconds.Add(Few / await SendAsync(source, "tag == few", Few));
+        }
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{have,10}{seconds.Order().ElementAt(1),19:0.00}"));
+        if (have >= registered)
+        {
+            break;
+        }
+        await RegisterAsync(source, have, Math.Min(have * 3, registered) - have);
+    }
+}
+finally
+{
+    foreach (var process in processes)
+    {
+        process.Kill(entireProcessTree: true);
+        await process.WaitForExitAsync();
+        process.Dispose();
+    }
+    await server.StopAsync(TimeSpan.FromSeconds(5));
+}
+
+// The message as the API would write it; from there to the last row of the ledger.
+static async Task<double> SendAsync(NpgsqlDataSource source, string audience, int count)
+{
+    var id = Guid.CreateVersion7();
+    var began = Stopwatch.GetTimestamp();
+    await using (var insert = source.CreateCommand(
+        """
+        insert into push.message (id, app_id, sender, audience, content, urgency, silent, ttl_seconds, send_at, expires_at, state, created_at)
+        values ($1, $2, 'benchmark', $3, '{"title":"Hello","body":"A message of an ordinary length, as shops send them."}', 'normal', false, 86400, now(), now() + interval '1 day', 'scheduled', now());
+        """))
+    {
+        insert.Parameters.AddWithValue(id);
+        insert.Parameters.AddWithValue(App);
+        insert.Parameters.AddWithValue(audience);
+        await insert.ExecuteNonQueryAsync();
+    }
+    await using (var notify = source.CreateCommand("notify push_due"))
+    {
+        await notify.ExecuteNonQueryAsync();
+    }
+    while (true)
+    {
+        await using var ask = source.CreateCommand(
+            "select (select state = 'sending' from push.message where id = $1) and not exists (select from push.delivery where message_id = $1 and state in ('pending', 'sending'))");
+        ask.Parameters.AddWithValue(id);
+        if ((bool)(await ask.ExecuteScalarAsync())!)
+        {
+            break;
+        }
+        await Task.Delay(count > Few ? 200 : 20);
+    }
+    var seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+    await using var accepted = source.CreateCommand("select count(*) from push.delivery where message_id = $1 and state = 'accepted'");
+    accepted.Parameters.AddWithValue(id);
+    var sent = (long)(await accepted.ExecuteScalarAsync())!;
+    return sent == count ? count / seconds : throw new InvalidOperationException($"{sent} of {count} were accepted.");
+}
+
+static async Task RegisterAsync(NpgsqlDataSource source, int from, int count)
+{
+    await using var insert = source.CreateCommand(
+        """
+        insert into push.registration (device_id, app_id, network, address, address_hash, host, platform, app_version, version_order, locale, time_zone, tags, registered_at, last_seen_at)
+        select gen_random_uuid(), $1, 'apns', address, sha256(address::bytea), '', 'ios', '1.0.0', '', 'en', 'UTC', case when n <= $4 then array['few', 'news'] else array['news'] end, now(), now()
+        from generate_series($2 + 1, $2 + $3) n, lateral (select lpad(to_hex(n), 64, '0') as address) as a
+        """);
+    insert.CommandTimeout = 600;
+    insert.Parameters.AddWithValue(App);
+    insert.Parameters.AddWithValue(from);
+    insert.Parameters.AddWithValue(count);
+    insert.Parameters.AddWithValue(Few);
+    await insert.ExecuteNonQueryAsync();
+    await using var analyze = source.CreateCommand("analyze push.registration");
+    await analyze.ExecuteNonQueryAsync();
+}
+
+static async Task CredentialAsync(NpgsqlDataSource source)
+{
+    using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    await using var insert = source.CreateCommand(
+        """
+        insert into push.credential (app_id, network, settings, secret, saved_at, saved_by)
+        values ($1, 'apns', '{"keyId":"ABCDE12345","teamId":"TEAM123456","topic":"com.example.bench","sandbox":false}', $2, now(), 'benchmark')
+        """);
+    insert.Parameters.AddWithValue(App);
+    insert.Parameters.AddWithValue(key.ExportPkcs8PrivateKey());
+    await insert.ExecuteNonQueryAsync();
+}
+
+static async Task<double> LoopOutAsync(string address, int count)
+{
+    using var process = Start("dotnet", [typeof(Program).Assembly.Location, "loop", address, $"{count}"], redirect: true);
+    var text = await process.StandardOutput.ReadToEndAsync();
+    await process.WaitForExitAsync();
+    return double.Parse(text, CultureInfo.InvariantCulture);
+}
+
+static async Task<double> LoopAsync(string address, int count)
+{
+    using var http = new HttpClient();
+    var body = "{\"aps\":{\"alert\":{\"title\":\"Hello\",\"body\":\"A message of an ordinary length, as shops send them.\"}}}"u8.ToArray();
+    await SendAsync(1);
+    var next = 0;
+    var began = Stopwatch.GetTimestamp();
+    await Task.WhenAll(Enumerable.Range(0, 50).Select(async _ =>
+    {
+        while (Interlocked.Increment(ref next) is var number && number <= count)
+        {
+            await SendAsync(number);
+        }
+    }));
+    return count / Stopwatch.GetElapsedTime(began).TotalSeconds;
+
+    async Task SendAsync(int number)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{address}/3/device/{number:x64}") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new ByteArrayContent(body) };
+        request.Headers.TryAddWithoutValidation("apns-topic", App);
+        request.Headers.TryAddWithoutValidation("apns-push-type", "alert");
+        using var answer = await http.SendAsync(request);
+        answer.EnsureSuccessStatusCode();
+    }
+}
+
+static double PeakMegabytes(Process process) =>
+    File.ReadLines($"/proc/{process.Id}/status").Where(line => line.StartsWith("VmHWM", StringComparison.Ordinal))
+        .Select(line => double.Parse(line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024).Single();
+
+static async Task ReadyAsync(int port)
+{
+    using var http = new HttpClient();
+    for (var attempt = 0; ; attempt++)
+    {
+        try
+        {
+            using var answer = await http.GetAsync(new Uri($"http://127.0.0.1:{port}/alive"));
+            return;
+        }
+        catch (HttpRequestException) when (attempt < 600)
+        {
+            await Task.Delay(100);
+        }
+    }
+}
+
+static Process Start(string file, string[] arguments, bool redirect = false) =>
+    Process.Start(new ProcessStartInfo(file, arguments) { RedirectStandardOutput = redirect })!;
+
+static int FreePort()
+{
+    using var listener = new TcpListener(IPAddress.Loopback, 0);
+    listener.Start();
+    return ((IPEndPoint)listener.LocalEndpoint).Port;
+}
