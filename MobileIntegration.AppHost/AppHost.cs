@@ -28,7 +28,7 @@ Group<Projects.IntegrationServices>("integration", ["customers", "products", "or
     .WithReference(redis)
     .WithEnvironment("Changes__Address", "http://changes")
     .WithEnvironment("Changes__DropFolder", builder.Configuration["DropFolder"]));
-Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "configuration", "identity"] : ["devices", "configuration"], [mobiledb],
+Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "configuration", "sync", "identity"] : ["devices", "configuration", "sync"], [mobiledb],
     mobile => mobile.WithReference(redis).WaitFor(redis));
 Group<Projects.FrontendServices>("frontend", ["home", "catalog", "app-orders", "account"], [frontenddb], frontend => frontend.WithReference(redis).WaitFor(redis));
 

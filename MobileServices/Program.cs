@@ -2,6 +2,7 @@ using MobileIntegration.ServiceDefaults;
 using MobileServices.Configuration;
 using MobileServices.Devices;
 using MobileServices.Identity;
+using MobileServices.Sync;
 
 return await ServiceProcess.RunAsync(() =>
 {
@@ -10,7 +11,8 @@ return await ServiceProcess.RunAsync(() =>
     builder.AddSlices(
         new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices, Public: true),
         new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true),
-        new Slice("configuration", ConfigurationSetup.AddConfiguration, ConfigurationEndpoints.MapConfiguration, Public: true));
+        new Slice("configuration", ConfigurationSetup.AddConfiguration, ConfigurationEndpoints.MapConfiguration, Public: true),
+        new Slice("sync", SyncSetup.AddSync, SyncEndpoints.MapSync, Scopes.Sync));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();
