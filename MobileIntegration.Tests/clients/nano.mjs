@@ -1,9 +1,11 @@
 // Drives the API with nano, unmodified. Usage: node nano.mjs <address of the gateway> <access token>; prints a line of JSON, fails with a message otherwise.
 import assert from "node:assert/strict";
-import Nano from "nano";
+import { createRequire } from "node:module";
+
+const Nano = createRequire(import.meta.url)("nano");
 
 const [address, token] = process.argv.slice(2);
-const nano = Nano({ url: `${address.replace(/\/$/, "")}/sync`, headers: { Authorization: `Bearer ${token}` } });
+const nano = Nano({ url: `${address.replace(/\/$/, "")}/sync`, parseUrl: false, headers: { Authorization: `Bearer ${token}` } });
 const name = "nano-books";
 await nano.db.create(name);
 await assert.rejects(nano.db.create(name), { statusCode: 412, error: "file_exists" });

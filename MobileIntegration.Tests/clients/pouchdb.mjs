@@ -124,7 +124,8 @@ const scenarios = {
       if (kind < 6) {
         const doc = { _id: id, ...(there._rev && { _rev: there._rev }), n, by: peers.indexOf(db) };
         if (next(8) === 0) {
-          doc._attachments = { a: { content_type: "text/plain", data: Buffer.from(`content ${n % 5}`).toString("base64") } };
+          // The same content in all revisions: of those that conflict, this client pulls the winner's content for each.
+          doc._attachments = { a: { content_type: "text/plain", data: Buffer.from(`content of ${id}`).toString("base64") } };
         }
         acknowledged.push({ id, rev: (await db.put(doc)).rev, n });
       } else if (kind === 6 && there._rev) {
