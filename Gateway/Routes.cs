@@ -35,7 +35,7 @@ internal static class Routes
     public const string Sync = "sync";
 
     /// <summary>Neither CONNECT, which asks for a tunnel, nor TRACE, which reads back what a proxy added.</summary>
-    public static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "COPY"];
+    public static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
     public static void AddRoutes(this IHostApplicationBuilder builder)
     {
@@ -57,7 +57,8 @@ internal static class Routes
                     RouteId = route.Path,
                     ClusterId = route.Service,
                     AuthorizationPolicy = route.Scope ?? "anonymous",
-                    Match = new() { Path = route.Path, Methods = Methods },
+                    // COPY, which a list of methods may not hold here, is for the service to tell from what is no method at all.
+                    Match = new() { Path = route.Path, Methods = route.Service is Sync ? null : Methods },
                     MaxRequestBodySize = route.BodyBytes,
                     Metadata = route.TakesLarge ? new Dictionary<string, string> { [RequestGuard.TakesLarge] = "" } : null,
                     Timeout = route.Seconds is { } seconds ? TimeSpan.FromSeconds(Math.Min(seconds, limits.RequestSeconds)) : null,
