@@ -3,6 +3,7 @@ using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
+using MobileServices.Sync.Queries;
 
 namespace MobileServices.Sync;
 
@@ -57,6 +58,7 @@ public static class SyncEndpoints
         sync.MapPost("/{database}/_bulk_get", BulkGet.PostAsync).WithSummary("Reads many revisions, as JSON or in parts").Answers();
         sync.MapGet("/{database}/_all_docs", AllDocs.GetAsync).WithSummary("The documents in the order of their ids").Answers();
         sync.MapPost("/{database}/_all_docs", AllDocs.PostAsync).WithSummary("The same, with a body for keys").Answers();
+        sync.MapPost("/{database}/_find", Find.PostAsync).WithSummary("Documents by a selector").Answers();
         sync.MapGet("/{database}/_design_docs", AllDocs.DesignDocsAsync).WithSummary("The design documents").Answers();
         sync.MapGet("/{database}/_local_docs", static (HttpContext http, LocalDocuments local) => local.ListAsync(SyncCall.ToRead(http)))
             .WithSummary("The documents that are not replicated").Answers();

@@ -4,6 +4,7 @@ using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
+using MobileServices.Sync.Queries;
 
 namespace MobileServices.Sync;
 
@@ -29,6 +30,7 @@ public static class SyncSetup
         services.AddSingleton<BulkGet>();
         services.AddSingleton<AllDocs>();
         services.AddSingleton<Purge>();
+        services.AddSingleton<Find>();
         services.AddSingleton<BlobStore>();
         services.AddSingleton<ChangeNews>();
         services.AddSingleton<ChangeReader>();

@@ -118,8 +118,8 @@ public sealed class DocumentTests(SyncService service) : IClassFixture<SyncServi
         Assert.Equal(content[262_100..600_001], await some.Content.ReadAsByteArrayAsync());
 
         // A stub keeps it, also in another document of the same content it is not kept twice.
-        await _client.PutAsync("notes/att", $$$"""{"_rev":"{{{rev}}}","more":1,"_attachments":{"dir/a b.bin":{"stub":true}}}""");
-        await _client.PutAsync("notes/att2", $$$"""{"_attachments":{"x":{"data":"{{{Convert.ToBase64String(content)}}}"}}}""");
+        await _client.PutAsync("notes/att", $$$$"""{"_rev":"{{{{rev}}}}","more":1,"_attachments":{"dir/a b.bin":{"stub":true}}}""");
+        await _client.PutAsync("notes/att2", $$$$"""{"_attachments":{"x":{"data":"{{{{Convert.ToBase64String(content)}}}}"}}}""");
         Assert.InRange((long)(await _client.GetAsync("notes"))["sizes"]!["file"]!, 700_000, 701_000);
         Assert.Equal("missing_stub", (string?)(await _client.PutAsync("notes/att3", """{"_attachments":{"x":{"stub":true}}}""", 412))["error"]);
         var inline = (await _client.GetAsync("notes/att?attachments=true"))["_attachments"]!["dir/a b.bin"]!;

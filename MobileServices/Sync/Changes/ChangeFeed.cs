@@ -124,9 +124,9 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
             foreach (var row in page.Rows)
             {
                 await RowAsync(row, ct);
-                after = row.Seq;
                 _left--;
             }
+            after = page.Last;
             all.Metrics.Sent(page.Rows.Count);
             if (page.IsLast)
             {

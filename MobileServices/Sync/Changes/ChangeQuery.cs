@@ -1,4 +1,5 @@
 using System.Text.Json;
+using MobileServices.Sync.Queries;
 
 namespace MobileServices.Sync.Changes;
 
@@ -89,7 +90,8 @@ internal sealed record ChangeQuery
 
 /// <summary>Which documents a feed tells of.</summary>
 /// <param name="Ids">Only these; null for all.</param>
-internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = false)
+/// <param name="Where">Only those whose winner is so.</param>
+internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = false, Selector.Condition? Where = null)
 {
     public static readonly ChangeFilter None = new();
 
@@ -106,8 +108,12 @@ internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = fals
                 return new([.. ids ?? throw SyncException.Bad("`doc_ids` filter parameter is not a list of doc ids.")]);
             case "_design":
                 return new(DesignOnly: true);
+            case "_selector":
+                return new(Where: Selector.Read(body is { ValueKind: JsonValueKind.Object } asked && asked.TryGetProperty("selector", out var selector)
+                    ? selector
+                    : throw SyncException.Bad("Selector must be specified in POST payload")));
             default:
-                throw new SyncException(404, "not_found", $"There is no filter '{call.Query.Text("filter")}' here. Filters are _doc_ids and _design.");
+                throw new SyncException(404, "not_found", $"There is no filter '{call.Query.Text("filter")}' here. Filters are _doc_ids, _selector and _design.");
         }
     }
 }

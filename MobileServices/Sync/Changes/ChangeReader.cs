@@ -1,6 +1,7 @@
 using System.Text;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
+using MobileServices.Sync.Queries;
 using Npgsql;
 
 namespace MobileServices.Sync.Changes;
@@ -19,9 +20,11 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
     /// <param name="upTo">What came later is left for later.</param>
     public async Task<ChangePage> PageAsync(long databaseId, long after, long upTo, long limit, ChangeQuery query, CancellationToken ct)
     {
-        var rows = (int)Math.Min(limit, PageRows);
+        var where = query.Filter.Where;
+        var withBody = query.IncludeDocs || where is not null;
+        var rows = where is null ? (int)Math.Min(limit, PageRows) : PageRows;
         var sql = new StringBuilder("select d.doc_id, d.seq, d.rev, d.deleted, d.others");
-        sql.Append(query.IncludeDocs ? ", d.tree, d.body, d.attachments" : "").Append(" from sync.document d where d.db_id = $1 and ")
+        sql.Append(withBody ? ", d.tree, d.body, d.attachments" : "").Append(" from sync.document d where d.db_id = $1 and ")
             .Append(query.Descending ? "d.seq < $2 and d.seq > $3" : "d.seq > $2 and d.seq <= $3");
         if (query.Filter.Ids is not null)
         {
@@ -43,21 +46,33 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
         }
         await using var reader = await command.ExecuteReaderAsync(ct);
         var found = new List<StoredDocument>(Math.Min(rows, 64));
-        var bytes = 0;
-        while (await reader.ReadAsync(ct))
+        var (bytes, read, last) = (0, 0, after);
+        while (found.Count < limit && await reader.ReadAsync(ct))
         {
-            var document = query.IncludeDocs
+            var document = withBody
                 ? DocumentStore.Read(reader)
                 : new StoredDocument(reader.GetString(0), reader.GetInt64(1), reader.GetString(2), reader.GetBoolean(3), reader.IsDBNull(4) ? null : reader.GetString(4), [], [], null);
-            found.Add(document);
+            read++;
+            last = document.Seq;
             bytes += document.Body.Length;
+            if (where is null || Is(document, where))
+            {
+                found.Add(document);
+            }
             if (bytes > PageBytes)
             {
-                return new(found, IsLast: false);
+                return new(found, last, IsLast: false);
             }
         }
-        return new(found, IsLast: found.Count < rows);
+        return new(found, last, IsLast: read < rows && found.Count < limit);
+    }
+
+    private static bool Is(StoredDocument document, Selector.Condition where)
+    {
+        using var json = document.ToJson();
+        return where(json.RootElement);
     }
 }
 
-internal readonly record struct ChangePage(List<StoredDocument> Rows, bool IsLast);
+/// <param name="Last">Up to here changes were looked at, whether or not they were told of.</param>
+internal readonly record struct ChangePage(List<StoredDocument> Rows, long Last, bool IsLast);

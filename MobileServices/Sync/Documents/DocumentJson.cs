@@ -29,6 +29,17 @@ internal sealed class DocumentJson(BlobStore blobs)
 {
     public async Task WriteAsync(JsonOut json, StoredDocument document, StoredBody body, DocumentParts parts, CancellationToken ct)
     {
+        WriteMembers(json, document, body, parts);
+        if (body.AttachmentText is not null)
+        {
+            await WriteAttachmentsAsync(json, document, body, parts, ct);
+        }
+        json.Raw("}"u8);
+    }
+
+    /// <summary>All but the attachments and the end.</summary>
+    public static void WriteMembers(JsonOut json, StoredDocument document, StoredBody body, DocumentParts parts)
+    {
         json.Raw("{\"_id\":"u8);
         json.Text(document.Id);
         json.Raw(",\"_rev\":\""u8);
@@ -60,11 +71,6 @@ internal sealed class DocumentJson(BlobStore blobs)
         {
             WriteList(json, "_deleted_conflicts", document.Losers().Where(loser => loser.Deleted).Select(loser => loser.Rev));
         }
-        if (body.AttachmentText is not null)
-        {
-            await WriteAttachmentsAsync(json, document, body, parts, ct);
-        }
-        json.Raw("}"u8);
     }
 
     private async Task WriteAttachmentsAsync(JsonOut json, StoredDocument document, StoredBody body, DocumentParts parts, CancellationToken ct)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Revisions;
 using Npgsql;
@@ -7,11 +8,22 @@ namespace MobileServices.Sync.Documents;
 /// <summary>A document as the table has it, with the body of the winning revision.</summary>
 internal sealed record StoredDocument(string Id, long Seq, string Rev, bool Deleted, string? Others, byte[] TreeBytes, byte[] Body, string? Attachments)
 {
+    private static readonly JsonDocumentOptions Reading = new() { MaxDepth = 1100 };
+
     private RevisionTree? _tree;
 
     public RevisionTree Tree => _tree ??= RevisionTree.Read(TreeBytes);
 
     public StoredBody Winner => new(Rev, Deleted, Body, Attachments);
+
+    /// <summary>The winner as selectors see it.</summary>
+    public JsonDocument ToJson(bool conflicts = false)
+    {
+        var json = new JsonOut();
+        DocumentJson.WriteMembers(json, this, Winner, new(Conflicts: conflicts));
+        json.Raw("}"u8);
+        return JsonDocument.Parse(json.Written, Reading);
+    }
 
     /// <summary>The leaves that do not win.</summary>
     public IEnumerable<(string Rev, bool Deleted)> Losers() => Read(Others);
