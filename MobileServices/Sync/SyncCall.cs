@@ -22,7 +22,7 @@ internal sealed partial class SyncCall
         Options = options;
         Segments = segments;
         Query = new(http.Request.Query);
-        User = http.User.FindFirstValue("sub") ?? throw new SyncException(401, "unauthorized", "The access token names no user (sub).");
+        User = http.User.FindFirstValue("sub") is { Length: > 0 } user ? user : throw new SyncException(401, "unauthorized", "The access token names no user (sub).");
         var client = http.User.FindFirstValue("client_id") ?? http.User.FindFirstValue("azp") ?? "";
         App = options.Apps.GetValueOrDefault(client) ?? client;
         _roles = [.. http.User.FindAll(options.RoleClaim).Select(claim => claim.Value)];

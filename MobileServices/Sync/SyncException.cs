@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Npgsql;
 
 namespace MobileServices.Sync;
 
@@ -53,6 +54,11 @@ internal static class SyncAnswers
         catch (SyncException failure) when (!http.Response.HasStarted)
         {
             return new Failure(failure);
+        }
+        catch (PostgresException failure) when (failure.SqlState is PostgresErrorCodes.ForeignKeyViolation && !http.Response.HasStarted)
+        {
+            // It was deleted meanwhile.
+            return new Failure(SyncException.NoDatabase());
         }
         catch (BadHttpRequestException failure) when (!http.Response.HasStarted)
         {

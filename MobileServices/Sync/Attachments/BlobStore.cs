@@ -35,7 +35,16 @@ internal sealed class BlobStore(NpgsqlDataSource database, IOptions<SyncOptions>
                 }
                 if (isLast)
                 {
-                    return await EndAsync(databaseId, id, n, buffer.AsMemory(0, read), md5.GetHashAndReset(), sha.GetHashAndReset(), length, ct);
+                    var (hash, name) = (md5.GetHashAndReset(), sha.GetHashAndReset());
+                    try
+                    {
+                        return await EndAsync(databaseId, id, n, buffer.AsMemory(0, read), hash, name, length, ct);
+                    }
+                    catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.UniqueViolation)
+                    {
+                        // The same content came twice at once: by now the other is there.
+                        return await EndAsync(databaseId, id, n, buffer.AsMemory(0, read), hash, name, length, ct);
+                    }
                 }
                 id ??= await BeginAsync(databaseId, ct);
                 await AddChunkAsync(id.Value, n, buffer.AsMemory(0, read), ct);

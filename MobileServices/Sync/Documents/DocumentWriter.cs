@@ -83,9 +83,17 @@ internal sealed class DocumentWriter(EditTransaction transaction, ChangeNews new
             }
             together.ForEach(work => work.Done.TrySetResult());
         }
-        catch (Exception exception)
+        catch (Exception exception) when (together.Count is 1 || exception is SyncException)
         {
             together.ForEach(work => work.Done.TrySetException(exception));
+        }
+        catch (Exception)
+        {
+            // What one of them cannot have written is not to fail the others.
+            foreach (var work in together)
+            {
+                await WriteAsync(key, [work]);
+            }
         }
     }
 

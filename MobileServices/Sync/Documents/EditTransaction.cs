@@ -25,6 +25,7 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
         foreach (var edit in edits)
         {
             documents.TryAdd(edit.Id, new(edit.Id));
+            (edit.Written, edit.Failure) = (null, null);
         }
         var database = await OpenAsync(connection, key, documents, ct) ?? throw SyncException.NoDatabase();
         var full = (database.BodyBytes + database.AttachmentBytes >= options.Value.MostBytes) || database.DocCount >= options.Value.MostDocuments;
