@@ -66,7 +66,7 @@ public static class SyncEndpoints
 
     private static void MapDocuments(RouteGroupBuilder database)
     {
-        database.MapPost("/", DocumentEndpoints.PostAsync).WithSummary("Creates a document").Answers(201).Refuses(409);
+        database.MapPost("", DocumentEndpoints.PostAsync).WithSummary("Creates a document").Answers(201).Refuses(409);
         foreach (var path in new[] { "/{id}", "/_design/{id}", "/_local/{id}" })
         {
             database.MapMethods(path, Read, DocumentEndpoints.GetAsync).WithSummary("A document, or several revisions of it (open_revs)").Answers();

@@ -47,12 +47,12 @@ public sealed class FindTests(SyncService service) : IClassFixture<SyncService>
     {
         using var client = service.ClientOf(_user);
         await client.PutAsync("find");
-        var docs = string.Join(',', Enumerable.Range(0, 450).Select(n => $$"""{"_id":"d{{n:000}}","n":{{n}},"even":{{(n % 2 is 0 ? "true" : "false")}},"who":{"name":"x{{n % 3}}"}}"""));
+        var docs = string.Join(',', Enumerable.Range(0, 450).Select(n => $$$"""{"_id":"d{{{n:000}}}","n":{{{n}}},"even":{{{(n % 2 is 0 ? "true" : "false")}}},"who":{"name":"x{{{n % 3}}}"}}"""));
         await client.PostAsync("find/_bulk_docs", $$"""{"docs":[{{docs}},{"_id":"_design/d"}]}""", 201);
 
         var first = await client.PostAsync("find/_find", """{"selector":{"even":true,"n":{"$gte":300}},"fields":["_id","who.name"],"limit":3}""");
         Assert.Equal("""[{"_id":"d300","who":{"name":"x0"}},{"_id":"d302","who":{"name":"x2"}},{"_id":"d304","who":{"name":"x1"}}]""", first["docs"]!.ToJsonString());
-        var second = await client.PostAsync("find/_find", $$"""{"selector":{"even":true,"n":{"$gte":300}},"limit":1,"bookmark":"{{first["bookmark"]}}"}""");
+        var second = await client.PostAsync("find/_find", $$$"""{"selector":{"even":true,"n":{"$gte":300}},"limit":1,"bookmark":"{{{first["bookmark"]}}}"}""");
         Assert.Equal("d306", (string?)second["docs"]![0]!["_id"]);
         var sorted = await client.PostAsync("find/_find", """{"selector":{"who.name":"x1"},"sort":[{"n":"desc"}],"limit":2,"skip":1}""");
         Assert.Equal(["d445", "d442"], sorted["docs"]!.AsArray().Select(doc => (string)doc!["_id"]!));
