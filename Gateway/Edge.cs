@@ -68,7 +68,8 @@ internal static class Edge
             app.UseCors();
         }
         // Over TLS the length of what is compressed tells of it (BREACH), and these answers hold tokens beside what a page of another origin can choose.
-        app.UseWhen(context => !context.Request.Path.StartsWithSegments("/identity"), rest => rest.UseResponseCompression());
+        // What a feed tells is not to wait in the compressor for more.
+        app.UseWhen(context => !context.Request.Path.StartsWithSegments("/identity") && !(context.Request.Path.StartsWithSegments("/sync") && context.Request.Query.ContainsKey("feed")), rest => rest.UseResponseCompression());
     }
 
     /// <summary>After the check of tokens: nothing is read for a caller who may not call.</summary>

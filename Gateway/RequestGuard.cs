@@ -13,6 +13,11 @@ internal sealed class RequestGuard(RequestDelegate next, IOptions<EdgeOptions> e
     /// <summary>Where Kestrel leaves the Content-Length of a request that has a Transfer-Encoding as well.</summary>
     private const string SecondLength = "X-Content-Length";
 
+    /// <summary>In the metadata of a route whose bodies may be larger than others.</summary>
+    public const string TakesLarge = "TakesLarge";
+
+    private const string Verbatim = "/sync/";
+
     private const long Drained = 1 << 24;
 
     private readonly EdgeOptions _edge = edge.Value;
@@ -89,8 +94,12 @@ internal sealed class RequestGuard(RequestDelegate next, IOptions<EdgeOptions> e
     }
 
     /// <summary>The largest body that the request's route takes.</summary>
-    internal static long Most(HttpContext context, ServiceLimits limits) =>
-        Math.Min(limits.BodyBytes, context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>()?.Config.MaxRequestBodySize ?? long.MaxValue);
+    internal static long Most(HttpContext context, ServiceLimits limits)
+    {
+        var route = context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>()?.Config;
+        var most = route?.MaxRequestBodySize ?? long.MaxValue;
+        return route?.Metadata?.ContainsKey(TakesLarge) is true ? most : Math.Min(limits.BodyBytes, most);
+    }
 
     internal static string TooLarge(long most) => $"The body has more than the {most} bytes that are taken here. Send less at a time.";
 
@@ -111,13 +120,16 @@ internal sealed class RequestGuard(RequestDelegate next, IOptions<EdgeOptions> e
         {
             return null;
         }
+        // Ids of documents may hold what is a trick elsewhere, and the service behind reads the path as it was sent.
+        var verbatim = path.StartsWith(Verbatim);
         var first = true;
         foreach (var range in path.Split('/'))
         {
             var segment = path[range];
             var once = Uri.UnescapeDataString(segment);
             var last = range.End.Value == path.Length;
-            if ((segment.IsEmpty && !first && !last) || segment.Contains(';') || IsTrick(once) || IsTrick(Uri.UnescapeDataString(once)))
+            if ((segment.IsEmpty && !first && !last) || (verbatim ? IsDots(once) || IsDots(Uri.UnescapeDataString(once)) || once.Any(char.IsControl)
+                : segment.Contains(';') || IsTrick(once) || IsTrick(Uri.UnescapeDataString(once))))
             {
                 return (400, "The path holds a dot segment, an empty segment, a coded slash, a backslash, a semicolon or a control character. Send it without.");
             }
@@ -126,8 +138,10 @@ internal sealed class RequestGuard(RequestDelegate next, IOptions<EdgeOptions> e
         return null;
     }
 
+    private static bool IsDots(string segment) => segment is "." or "..";
+
     private static bool IsTrick(string segment) =>
-        segment is "." or ".." || segment.AsSpan().IndexOfAny('/', '\\') >= 0 || segment.Any(char.IsControl);
+        IsDots(segment) || segment.AsSpan().IndexOfAny('/', '\\') >= 0 || segment.Any(char.IsControl);
 
     private static string Target(HttpContext context) => context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
 }

@@ -121,7 +121,7 @@ internal sealed class ResponseCache(IServiceProvider services) : IOutputCachePol
     {
         var request = context.Request;
         return HttpMethods.IsGet(request.Method)
-            && context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>() is { } route && route.Config.ClusterId is not Routes.Identity
+            && context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>() is { } route && route.Config.ClusterId is not (Routes.Identity or Routes.Sync)
             && request.Headers.Range.Count is 0 && request.Headers.Upgrade.Count is 0 && request.ContentLength is null
             && !request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase)
             && !(CacheControlHeaderValue.TryParse(request.Headers.CacheControl.ToString(), out var control) && control.NoStore)

@@ -20,6 +20,7 @@ internal static class Routes
         new("/devices/keys", "devices", null),
         new("/devices/admin/{**rest}", "devices", Scopes.DevicesAdmin),
         new("/devices/{**rest}", "devices", Scopes.Devices),
+        new("/sync/{**rest}", Sync, Scopes.Sync, BodyBytes: 134_217_728, TakesLarge: true),
         new("/ofrep/v1/{**rest}", "configuration", null, BodyBytes: 65536),
         new("/configuration/admin/{**rest}", "configuration", Scopes.ConfigurationAdmin),
         new("/push/endpoint/{**rest}", "push", null, BodyBytes: 8192),
@@ -36,6 +37,9 @@ internal static class Routes
     ];
 
     public const string Identity = "identity";
+
+    /// <summary>Its protocol puts anything into paths, has feeds without end, and large bodies.</summary>
+    public const string Sync = "sync";
 
     /// <summary>Neither CONNECT, which asks for a tunnel, nor TRACE, which reads back what a proxy added.</summary>
     public static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -60,8 +64,10 @@ internal static class Routes
                     RouteId = route.Path,
                     ClusterId = route.Service,
                     AuthorizationPolicy = route.Scope ?? "anonymous",
-                    Match = new() { Path = route.Path, Methods = Methods },
+                    // COPY, which a list of methods may not hold here, is for the service to tell from what is no method at all.
+                    Match = new() { Path = route.Path, Methods = route.Service is Sync ? null : Methods },
                     MaxRequestBodySize = route.BodyBytes,
+                    Metadata = route.TakesLarge ? new Dictionary<string, string> { [RequestGuard.TakesLarge] = "" } : null,
                     Timeout = route.Seconds is { } seconds ? TimeSpan.FromSeconds(Math.Min(seconds, limits.RequestSeconds)) : null,
                 })],
                 [.. routes.Select(route => route.Service).Distinct().Select(service => new ClusterConfig
@@ -88,8 +94,9 @@ internal static class Routes
     public static Route? To(string path, IEnumerable<Route> routes) => routes.Where(route => route.Leads(path)).MaxBy(route => route.Steady.Length);
 
     /// <param name="BodyBytes">The largest body, when less than <see cref="ServiceLimits.BodyBytes"/>.</param>
+    /// <param name="TakesLarge"><paramref name="BodyBytes"/> holds although it is more than that.</param>
     /// <param name="Seconds">The time to the end of the answer, when less than <see cref="ServiceLimits.RequestSeconds"/>.</param>
-    internal sealed record Route(string Path, string Service, string? Scope, long? BodyBytes = null, int? Seconds = null)
+    internal sealed record Route(string Path, string Service, string? Scope, long? BodyBytes = null, int? Seconds = null, bool TakesLarge = false)
     {
         private const string Rest = "/{**rest}";
 

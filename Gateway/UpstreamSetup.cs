@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.Forwarder;
@@ -45,6 +46,10 @@ internal static class UpstreamSetup
         route.AddResponseTransform(Retries.OnAnswerAsync);
         route.AddResponseTransform(ResponseCache.OnAnswerAsync);
         route.AddResponseTransform(LetEventsGoOn);
+        if (route.Route.ClusterId is Routes.Sync)
+        {
+            route.AddRequestTransform(KeepPath);
+        }
     }
 
     public static void MapUpstream(this WebApplication app)
@@ -62,9 +67,21 @@ internal static class UpstreamSetup
     /// <summary>A stream of events has no end that could be late; silence ends it all the same.</summary>
     private static ValueTask LetEventsGoOn(ResponseTransformContext answer)
     {
-        if (answer.ProxyResponse?.Content.Headers.ContentType?.MediaType is "text/event-stream")
+        if (answer.ProxyResponse is { } response && (response.Content.Headers.ContentType?.MediaType is "text/event-stream"
+            || (response.Headers.TryGetValues("X-Accel-Buffering", out var buffering) && buffering.Contains("no"))))
         {
             answer.HttpContext.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>The path and query go on as they were sent: what is coded in them twice is not to be decoded once on the way.</summary>
+    private static ValueTask KeepPath(RequestTransformContext call)
+    {
+        var target = call.HttpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        if (target.StartsWith("/sync/", StringComparison.Ordinal))
+        {
+            call.ProxyRequest.RequestUri = new($"{call.DestinationPrefix.TrimEnd('/')}{target}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
         }
         return ValueTask.CompletedTask;
     }

@@ -25,6 +25,9 @@ public static class Scopes
     /// <summary>Registering devices.</summary>
     public const string Devices = "devices";
 
+    /// <summary>The user's own databases, and those that users share.</summary>
+    public const string Sync = "sync";
+
     /// <summary>The rules about apps, and every device: for administrators.</summary>
     public const string DevicesAdmin = "devices.admin";
 
@@ -55,6 +58,7 @@ public static class Scopes
         [Account] = "See and change your profile, addresses, preferences and consents",
         [IntegrationAdmin] = "See and replay commands to the back office",
         [Devices] = "Register this device",
+        [Sync] = "Keep your data in step on all your devices",
         [DevicesAdmin] = "Manage the rules about apps, and every device",
         [Push] = "Receive push messages on this device",
         [PushSend] = "Send push messages to all devices, and manage the networks of apps",

@@ -3,6 +3,7 @@ using MobileServices.Configuration;
 using MobileServices.Devices;
 using MobileServices.Identity;
 using MobileServices.Push;
+using MobileServices.Sync;
 
 return await ServiceProcess.RunAsync(() =>
 {
@@ -12,7 +13,8 @@ return await ServiceProcess.RunAsync(() =>
         new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices, Public: true),
         new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true),
         new Slice("configuration", ConfigurationSetup.AddConfiguration, ConfigurationEndpoints.MapConfiguration, Public: true),
-        new Slice("push", PushSetup.AddPush, PushEndpoints.MapPush, Public: true));
+        new Slice("push", PushSetup.AddPush, PushEndpoints.MapPush, Public: true),
+        new Slice("sync", SyncSetup.AddSync, SyncEndpoints.MapSync, Scopes.Sync));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

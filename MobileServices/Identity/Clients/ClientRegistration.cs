@@ -39,7 +39,7 @@ internal sealed class ClientRegistration(
                 Secret = "development-only-not-a-secret",
                 Scopes =
                 {
-                    Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.Push, Scopes.PushSend, Scopes.GatewayAdmin, Scopes.IntegrationAdmin, Scopes.Customers,
+                    Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.Sync, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.Push, Scopes.PushSend, Scopes.GatewayAdmin, Scopes.IntegrationAdmin, Scopes.Customers,
                 },
             });
         }
@@ -84,7 +84,7 @@ internal sealed class ClientRegistration(
     {
         Name = "Development app",
         RedirectUris = { "http://127.0.0.1/callback", "http://[::1]/callback", "com.example.shop:/callback" },
-        Scopes = { "profile", "email", Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.Push },
+        Scopes = { "profile", "email", Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.Push, Scopes.Sync },
         Device = true,
     };
 
@@ -94,7 +94,7 @@ internal sealed class ClientRegistration(
         RedirectUris = { new Uri(new Uri(options.Value.Issuer!), "/docs/").AbsoluteUri },
         Scopes =
         {
-            "profile", "email", Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.Push, Scopes.PushSend, Scopes.GatewayAdmin, Scopes.IntegrationAdmin,
+            "profile", "email", Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.Sync, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.Push, Scopes.PushSend, Scopes.GatewayAdmin, Scopes.IntegrationAdmin,
         },
     };
 

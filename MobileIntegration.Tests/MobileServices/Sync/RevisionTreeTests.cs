@@ -1,0 +1,106 @@
+using MobileServices.Sync.Revisions;
+
+namespace MobileIntegration.Tests.MobileServices.Sync;
+
+public sealed class RevisionTreeTests
+{
+    [Fact]
+    public void The_winner_is_not_deleted_then_the_longest_then_the_greatest_whatever_the_order_of_arrival()
+    {
+        (string[] Path, bool Deleted)[] branches =
+        [
+            (["2-b", "1-a"], false), (["2-c", "1-a"], false), (["3-d", "2-c", "1-a"], true), (["4-e", "3-x", "2-y", "1-a"], true), (["1-z"], false),
+        ];
+        for (var seed = 0; seed < 50; seed++)
+        {
+            var tree = new RevisionTree();
+            foreach (var (path, deleted) in Shuffled(branches, seed))
+            {
+                tree.Merge(Path(path), deleted);
+                tree = RevisionTree.Read(tree.ToBytes());
+            }
+            Assert.Equal(["2-b", "1-z", "4-e", "3-d"], tree.Leaves().Select(leaf => leaf.Rev.ToString()));
+            Assert.Equal(["3-d", "2-c", "1-a"], tree.PathOf(Rev("3-d")).Select(rev => rev.ToString()));
+        }
+    }
+
+    [Fact]
+    public void A_known_revision_changes_nothing_and_a_longer_past_is_joined()
+    {
+        var tree = new RevisionTree();
+        Assert.True(tree.Merge(Path("5-e", "4-d"), deleted: false));
+        Assert.False(tree.Merge(Path("4-d"), deleted: false));
+        Assert.True(tree.Merge(Path("6-f", "5-e", "4-d", "3-c", "2-b"), deleted: false));
+        Assert.Equal(["6-f", "5-e", "4-d", "3-c", "2-b"], tree.PathOf(tree.Leaves().Single().Rev).Select(rev => rev.ToString()));
+        Assert.Equal(5, RevisionTree.Read(tree.ToBytes()).Count);
+    }
+
+    [Fact]
+    public void A_thousand_edits_take_less_than_twenty_bytes_each_and_stemming_forgets_the_oldest_of_every_branch()
+    {
+        var tree = new RevisionTree();
+        Rev? parent = null;
+        for (var generation = 1; generation <= 1000; generation++)
+        {
+            var rev = Hashed(generation, generation);
+            tree.Add(rev, parent, deleted: false);
+            parent = rev;
+        }
+        Assert.InRange(tree.ToBytes().Length, 17_000, 20_000);
+
+        tree.Add(Hashed(991, 7), Hashed(990, 990), deleted: false);
+        tree.Stem(20);
+        Assert.Equal(2, tree.Leaves().Count);
+        Assert.Equal(20, tree.PathOf(Hashed(1000, 1000)).Count);
+        Assert.Equal(20, tree.PathOf(Hashed(991, 7)).Count);
+        Assert.False(tree.Contains(Hashed(971, 971)));
+        Assert.Equal(tree.Leaves(), RevisionTree.Read(tree.ToBytes()).Leaves());
+    }
+
+    [Fact]
+    public void A_purge_takes_a_leaf_with_what_led_to_it_alone()
+    {
+        var tree = new RevisionTree();
+        tree.Merge(Path("3-c", "2-b", "1-a"), deleted: false);
+        tree.Merge(Path("2-x", "1-a"), deleted: false);
+        Assert.Equal([Rev("3-c")], tree.Purge([Rev("3-c"), Rev("1-a")]));
+        Assert.Equal(["2-x"], tree.Leaves().Select(leaf => leaf.Rev.ToString()));
+        Assert.False(tree.Contains(Rev("2-b")));
+        Assert.True(tree.Contains(Rev("1-a")));
+    }
+
+    [Theory]
+    [InlineData("1-917fa2381192822767f010b95b45325b", true)]
+    [InlineData("12-any~text", true)]
+    [InlineData("1-917FA2381192822767F010B95B45325B", true)]
+    [InlineData("0-a", false)]
+    [InlineData("-1-a", false)]
+    [InlineData("1-", false)]
+    [InlineData("a", false)]
+    [InlineData("1-a b", false)]
+    [InlineData("1-a\"b", false)]
+    [InlineData("99999999999-a", false)]
+    public void Revisions_are_read_as_they_are_written(string text, bool good)
+    {
+        Assert.Equal(good, global::MobileServices.Sync.Revisions.Rev.TryParse(text, out var rev));
+        if (good)
+        {
+            Assert.Equal(text, rev.ToString());
+        }
+    }
+
+    private static Rev Rev(string text) => global::MobileServices.Sync.Revisions.Rev.TryParse(text, out var rev) ? rev : throw new ArgumentException(text);
+
+    private static Rev Hashed(int generation, int n) => Rev($"{generation}-{n:x32}");
+
+    private static List<Rev> Path(params string[] revs) => [.. revs.Select(Rev)];
+
+    private static T[] Shuffled<T>(T[] items, int seed)
+    {
+        var shuffled = items.ToArray();
+#pragma warning disable CA5394 // A test that can be repeated.
+        new Random(seed).Shuffle(shuffled);
+#pragma warning restore CA5394
+        return shuffled;
+    }
+}

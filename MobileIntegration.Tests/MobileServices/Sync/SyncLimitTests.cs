@@ -1,0 +1,230 @@
+using System.Net;
+using System.Text;
+using MobileIntegration.ServiceDefaults;
+
+namespace MobileIntegration.Tests.MobileServices.Sync;
+
+/// <summary>Whose data it is, how much of it there may be, and what is no document at all.</summary>
+public sealed class SyncLimitTests(SyncService service) : IClassFixture<SyncService>
+{
+    private readonly string _user = service.NewUser();
+
+    [Fact]
+    public async Task A_name_is_everybodys_own_database_and_tells_nothing_of_others()
+    {
+        using var ada = service.ClientOf(_user);
+        using var bob = service.ClientOf(service.NewUser());
+        using var otherApp = service.ClientOf(_user, client: "other-app");
+        await ada.PutAsync("notes");
+        await ada.PutAsync("notes/secret", """{"a":1,"_attachments":{"x":{"data":"Yg=="}}}""");
+        foreach (var stranger in new[] { bob, otherApp })
+        {
+            await stranger.GetAsync("notes", 404);
+            await stranger.GetAsync("notes/_changes", 404);
+            Assert.Empty((await stranger.GetAsync("_all_dbs")).AsArray());
+            await stranger.PutAsync("notes");
+            await stranger.GetAsync("notes/secret", 404);
+            Assert.StartsWith("0-", (string?)(await stranger.GetAsync("notes"))["update_seq"], StringComparison.Ordinal);
+            // Also the content of an attachment cannot be had by its digest.
+            await stranger.PutAsync("notes/guess", """{"_attachments":{"x":{"stub":true,"digest":"md5-kutfGhv2SnyM76iH8SRzrQ=="}}}""", 412);
+            await stranger.DeleteAsync("notes");
+        }
+        Assert.Equal(1, (int)(await ada.GetAsync("notes/secret"))["a"]!);
+    }
+
+    [Fact]
+    public async Task A_shared_database_is_there_for_who_has_the_role()
+    {
+        using var clerk = service.ClientOf(_user, roles: "clerk");
+        using var customer = service.ClientOf(service.NewUser());
+        await clerk.PutAsync("stores/s1", """{"city":"Berlin"}""");
+        Assert.Equal("Berlin", (string?)(await customer.GetAsync("stores/s1"))["city"]);
+        Assert.Equal("forbidden", (string?)(await customer.PutAsync("stores/s2", "{}", 403))["error"]);
+        await customer.PostAsync("stores/_bulk_docs", """{"docs":[{"_id":"x"}]}""", 403);
+        await clerk.DeleteAsync("stores", 403);
+        await customer.GetAsync("news", 403);
+        using var reader = service.ClientOf(service.NewUser(), roles: "reader");
+        await reader.GetAsync("news");
+    }
+
+    [Fact]
+    public async Task Without_a_token_or_its_scope_nothing_is_answered()
+    {
+        using var nobody = new HttpClient { BaseAddress = service.Gateway.Address };
+        using var refused = await nobody.GetAsync("/sync/notes");
+        Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+        foreach (var address in new[] { service.One.Address, service.Gateway.Address })
+        {
+            using var without = new HttpClient { BaseAddress = address };
+            without.Authorize(TestAuthority.Shared.Token(Scopes.Home));
+            using var forbidden = await without.GetAsync("/sync/notes");
+            await forbidden.ProblemAsync(403);
+        }
+    }
+
+    [Theory]
+    [InlineData("""{"_id":"_reserved"}""", 400, "illegal_docid")]
+    [InlineData("""{"_id":""}""", 400, "illegal_docid")]
+    [InlineData("""{"_id":"a\u0000b"}""", 400, "illegal_docid")]
+    [InlineData("""{"_id":"a\ud800"}""", 400, "illegal_docid")]
+    [InlineData("""{"_id":7}""", 400, "illegal_docid")]
+    [InlineData("""{"_id":"a","_mine":1}""", 400, "doc_validation")]
+    [InlineData("""{"_id":"a","\u005fmine":1}""", 400, "doc_validation")]
+    [InlineData("""{"_id":"a","_rev":"x"}""", 400, "bad_request")]
+    [InlineData("""{"_id":"a","_deleted":"yes"}""", 400, "doc_validation")]
+    [InlineData("""{"_id":"a","_revisions":{"start":1,"ids":["a","b"]}}""", 400, "doc_validation")]
+    [InlineData("""{"_id":"a","_attachments":{"_x":{"data":""}}}""", 400, "bad_request")]
+    [InlineData("""{"_id":"a","_attachments":{"x":{"data":"!"}}}""", 400, "bad_request")]
+    [InlineData("""{"_id":"a","x":1,"x":2}""", 400, "bad_request")]
+    [InlineData("""{"_id":"a",""", 400, "bad_request")]
+    [InlineData("[]", 400, "bad_request")]
+    [InlineData("null", 400, "bad_request")]
+    public async Task What_is_no_document_is_refused_with_the_reason(string json, int status, string error)
+    {
+        using var client = service.ClientOf(_user);
+        await client.PutAsync("bad");
+        Assert.Equal(error, (string?)(await client.PostAsync("bad", json, status))["error"]);
+        Assert.Equal(0, (int)(await client.GetAsync("bad"))["doc_count"]!);
+    }
+
+    [Fact]
+    public async Task Bytes_that_are_no_text_and_json_that_is_too_deep_or_too_large_are_refused()
+    {
+        using var client = service.ClientOf(_user, service.Gateway.Address);
+        await client.PutAsync("bytes");
+        using var broken = new ByteArrayContent([.. "{\"a\":\""u8, 0xff, 0xfe, .. "\"}"u8]);
+        broken.Headers.ContentType = new("application/json");
+        Assert.Equal("bad_request", (string?)(await SyncClient.ReadAsync(await client.Http.PostAsync("bytes", broken), 400))["error"]);
+
+        var deep = $"{{\"a\":{new string('[', 100_000)}{new string(']', 100_000)}}}";
+        await client.PostAsync("bytes", deep, 400);
+        await client.PutAsync("bytes/nested", $"{{\"a\":{new string('[', 100)}{new string(']', 100)}}}");
+        Assert.Equal("too_large", (string?)(await client.PutAsync("bytes/large", $$"""{"a":"{{new string('x', 1_100_000)}}"}""", 413))["error"]);
+        Assert.Equal(1, (int)(await client.GetAsync("bytes"))["doc_count"]!);
+    }
+
+    [Theory]
+    [InlineData("limit/_changes?since=x")]
+    [InlineData("limit/_changes?limit=-1")]
+    [InlineData("limit/_changes?feed=other")]
+    [InlineData("limit/_all_docs?include_docs=maybe")]
+    [InlineData("limit/_all_docs?startkey=x")]
+    [InlineData("limit/doc?rev=nonsense")]
+    [InlineData("limit/doc?open_revs=[1]")]
+    [InlineData("UPPER")]
+    public async Task Parameters_that_mean_nothing_are_refused(string path)
+    {
+        using var client = service.ClientOf(_user);
+        using var created = await client.Http.PutAsync("limit", null);
+        await client.GetAsync(path, 400);
+    }
+
+    [Fact]
+    public async Task A_database_holds_as_much_as_it_may_and_deletions_always()
+    {
+        await using var small = service.Start(("Sync:MostDocuments", "2"), ("Sync:MostDatabases", "1"), ("Sync:AttachmentBytes", "2000"));
+        using var client = service.ClientOf(_user, small.Address);
+        await client.PutAsync("small");
+        Assert.Equal("forbidden", (string?)(await client.PutAsync("second", null, 403))["error"]);
+        await client.PutAsync("small/a", "{}");
+        var rev = (string)(await client.PutAsync("small/b", "{}"))["rev"]!;
+        Assert.Equal("too_large", (string?)(await client.PutAsync("small/c", "{}", 413))["error"]);
+        await client.DeleteAsync($"small/b?rev={rev}");
+        using var large = new ByteArrayContent(new byte[3000]);
+        Assert.Equal("too_large", (string?)(await SyncClient.ReadAsync(await client.Http.PutAsync("small/c/x", large), 413))["error"]);
+        await client.PutAsync("small/c", "{}");
+    }
+
+    /// <summary>The whole heap of the process is smaller than the attachment.</summary>
+    [Fact]
+    public async Task An_attachment_that_is_larger_than_the_memory_goes_through_in_pieces()
+    {
+        const int Megabytes = 100;
+        var port = TestServices.FreePort();
+        using var process = TestServices.StartProcess(
+            "MobileServices", ("Run", "sync"), ("ConnectionStrings__mobiledb", service.Database), ("ASPNETCORE_URLS", $"http://127.0.0.1:{port}"), ("DOTNET_GCHeapHardLimit", "5000000"));
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        try
+        {
+            using var client = service.ClientOf(_user, new($"http://127.0.0.1:{port}"));
+            await Eventually.TrueAsync(async () =>
+            {
+                try
+                {
+                    using var up = await client.Http.GetAsync("_up");
+                    return up.IsSuccessStatusCode;
+                }
+                catch (HttpRequestException)
+                {
+                    return false;
+                }
+            }, TimeSpan.FromSeconds(60));
+            await client.PutAsync("large");
+            using var content = new StreamContent(new Repeated(Encoding.ASCII.GetBytes(new string('x', 1 << 20)), Megabytes));
+            content.Headers.ContentType = new("video/mp4");
+            content.Headers.ContentLength = Megabytes << 20;
+            await SyncClient.ReadAsync(await client.Http.PutAsync("large/film/film.mp4", content), 201);
+            using var film = await client.Http.GetAsync("large/film/film.mp4", HttpCompletionOption.ResponseHeadersRead);
+            var buffer = new byte[1 << 20];
+            await using var stream = await film.Content.ReadAsStreamAsync();
+            var total = 0L;
+            while (await stream.ReadAsync(buffer) is > 0 and var read)
+            {
+                total += read;
+            }
+            Assert.Equal(Megabytes << 20, total);
+            Assert.False(process.HasExited);
+        }
+        finally
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+            await Task.WhenAll(output, error);
+        }
+    }
+
+    [Theory]
+    [InlineData("Sync__RevsLimit", "0", "Sync:RevsLimit must be from 1 to 100000.")]
+    [InlineData("Sync__MostBytes", "1", "Sync:MostBytes must be from 1024 to 1099511627776.")]
+    public async Task A_setting_that_cannot_be_stops_the_start(string setting, string value, string message)
+    {
+        var (exitCode, _, error) = await TestServices.RunToEndAsync("MobileServices", ("Run", "sync"), (setting, value), ("ConnectionStrings__mobiledb", service.Database));
+        Assert.Equal(1, exitCode);
+        Assert.Contains(message, error, StringComparison.Ordinal);
+    }
+
+    private sealed class Repeated(byte[] piece, int times) : Stream
+    {
+        private long _position;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => (long)piece.Length * times;
+
+        public override long Position { get => _position; set => throw new NotSupportedException(); }
+
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            var start = (int)(_position % piece.Length);
+            var read = (int)Math.Min(Math.Min(count, piece.Length - start), Length - _position);
+            piece.AsSpan(start, read).CopyTo(buffer.AsSpan(offset));
+            _position += read;
+            return read;
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}

@@ -1,0 +1,42 @@
+// Drives the API with nano, unmodified. Usage: node nano.mjs <address of the gateway> <access token>; prints a line of JSON, fails with a message otherwise.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+
+const Nano = createRequire(import.meta.url)("nano");
+
+const [address, token] = process.argv.slice(2);
+const nano = Nano({ url: `${address.replace(/\/$/, "")}/sync`, parseUrl: false, headers: { Authorization: `Bearer ${token}` } });
+const name = "nano-books";
+await nano.db.create(name);
+await assert.rejects(nano.db.create(name), { statusCode: 412, error: "file_exists" });
+assert.ok((await nano.db.list()).includes(name));
+const db = nano.db.use(name);
+const { rev } = await db.insert({ title: "One", pages: 10 }, "one");
+await assert.rejects(db.insert({ title: "Other" }, "one"), { statusCode: 409, error: "conflict" });
+const second = await db.insert({ _rev: rev, title: "One, revised", pages: 11 }, "one");
+assert.equal((await db.get("one")).title, "One, revised");
+assert.equal((await db.get("one", { rev })).title, "One");
+assert.equal((await db.get("one", { revs_info: true }))._revs_info.length, 2);
+assert.equal((await db.head("one")).etag, `"${second.rev}"`);
+const bulk = await db.bulk({ docs: [{ _id: "two", pages: 20 }, { _id: "three", pages: 30 }, { _id: "one", pages: 1 }] });
+assert.deepEqual(bulk.map((row) => row.error ?? "ok"), ["ok", "ok", "conflict"]);
+const list = await db.list({ include_docs: true, startkey: "o", descending: false });
+assert.deepEqual(list.rows.map((row) => [row.id, row.doc.pages]), [["one", 11], ["three", 30], ["two", 20]]);
+assert.deepEqual((await db.fetch({ keys: ["three", "none"] })).rows.map((row) => row.error ?? row.doc.pages), [30, "not_found"]);
+await db.attachment.insert("two", "cover.txt", "a cover", "text/plain", { rev: (await db.get("two"))._rev });
+assert.equal((await db.attachment.get("two", "cover.txt")).toString(), "a cover");
+const both = await db.multipart.insert({ pages: 40 }, [{ name: "a.bin", data: Buffer.alloc(5000, 1), content_type: "application/octet-stream" }, { name: "b.txt", data: "text", content_type: "text/plain" }], "four");
+assert.equal(both.ok, true);
+assert.equal((await db.attachment.get("four", "a.bin")).length, 5000);
+assert.equal(Object.keys((await db.get("four"))._attachments).length, 2);
+await db.attachment.destroy("two", "cover.txt", { rev: (await db.get("two"))._rev });
+assert.equal((await db.get("two"))._attachments, undefined);
+await db.destroy("three", (await db.get("three"))._rev);
+await assert.rejects(db.get("three"), { statusCode: 404, reason: "deleted" });
+const changes = await db.changes({ since: 0 });
+assert.deepEqual(changes.results.map((row) => row.id).sort(), ["four", "one", "three", "two"]);
+await db.compact();
+await nano.db.destroy(name);
+await assert.rejects(db.info(), { statusCode: 404, error: "not_found" });
+console.log(JSON.stringify({ ok: true }));
+process.exit(0);

@@ -1,0 +1,161 @@
+// Replicates with PouchDB, unmodified, on its memory adapter: both ways, live, with conflicts, attachments and deletions.
+// Usage: node pouchdb.mjs <scenario> <address of the gateway> <access token> [seed] [operations]; prints a line of JSON, fails with a message otherwise.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+
+const require = createRequire(import.meta.url);
+const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-adapter-http")).plugin(require("pouchdb-replication"));
+const [scenario, address, token, seed, operations] = process.argv.slice(2);
+const base = `${address.replace(/\/$/, "")}/sync`;
+let local = 0;
+const memory = () => new PouchDB(`memory-${process.pid}-${local++}`, { adapter: "memory" });
+const remote = (name) => new PouchDB(`${base}/${name}`, {
+  adapter: "http",
+  fetch: (url, options) => {
+    options.headers.set("Authorization", `Bearer ${token}`);
+    return PouchDB.fetch(url, options);
+  },
+});
+
+/** All documents with all their leaves and what is remembered of their past, as a peer has them. */
+async function state(db) {
+  const changes = await db.changes({ style: "all_docs", since: 0 });
+  const all = {};
+  for (const { id, changes: leaves } of changes.results) {
+    const docs = await db.get(id, { open_revs: leaves.map((leaf) => leaf.rev), revs: true });
+    all[id] = Object.fromEntries(docs.map(({ ok }) => [ok._rev, {
+      ...ok,
+      _attachments: Object.fromEntries(Object.entries(ok._attachments ?? {}).map(([name, { digest, content_type }]) => [name, { digest, content_type }])),
+    }]).sort(([one], [other]) => (one < other ? -1 : 1)));
+    const winner = await db.get(id, { conflicts: true }).catch((error) => ({ missing: error.reason }));
+    all[id].winner = winner._rev ?? winner.missing;
+  }
+  return Object.fromEntries(Object.entries(all).sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+const until = async (condition, what) => {
+  for (const end = Date.now() + 60_000; !(await condition());) {
+    assert.ok(Date.now() < end, `It did not become true: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
+
+const scenarios = {
+  async replicate() {
+    const [one, two] = [memory(), memory()];
+    const server = remote("notes");
+    await one.bulkDocs(Array.from({ length: 230 }, (_, n) => ({ _id: `note-${n}`, n, text: "Grüße ✓".repeat(n % 7), nested: { list: [1, 2.5, null, true, "x/y"] } })));
+    await one.put({ _id: "with/slash and space?", a: 1 });
+    await one.put({ _id: "photo", _attachments: { "a b.txt": { content_type: "text/plain", data: Buffer.from("hello").toString("base64") }, "p.bin": { content_type: "image/png", data: Buffer.alloc(300_000, 7).toString("base64") } } });
+    await one.remove(await one.get("note-3"));
+    const pushed = await one.replicate.to(server);
+    assert.deepEqual([pushed.ok, pushed.docs_written, pushed.doc_write_failures], [true, 232, 0]);
+    const pulled = await two.replicate.from(server);
+    assert.deepEqual([pulled.ok, pulled.docs_written, pulled.doc_write_failures], [true, 232, 0]);
+    assert.deepEqual(await state(two), await state(one));
+    assert.equal((await two.getAttachment("photo", "p.bin")).length, 300_000);
+
+    // Checkpoints: nothing is read twice.
+    assert.equal((await one.replicate.to(server)).docs_read, 0);
+    assert.equal((await two.replicate.from(server)).docs_read, 0);
+
+    // The same document on both, and each wins or loses alike everywhere.
+    for (const [db, text] of [[one, "one"], [two, "two"]]) {
+      await db.put({ ...(await db.get("note-1")), text });
+      await db.put({ ...(await db.get("note-2")), text });
+    }
+    await two.remove(await two.get("note-2"));
+    await one.put({ ...(await one.get("photo")), more: true });
+    await one.sync(server);
+    await two.sync(server);
+    await one.sync(server);
+    const all = await state(one);
+    assert.deepEqual(await state(two), all);
+    assert.deepEqual(await state(server), all);
+    assert.equal((await server.get("note-1", { conflicts: true }))._conflicts.length, 1);
+    assert.equal((await server.get("note-2")).text, "one");
+    const info = await server.info();
+    assert.deepEqual([info.db_name, info.doc_count], ["notes", 231]);
+    return { documents: Object.keys(all).length };
+  },
+
+  async live() {
+    const [one, two] = [memory(), memory()];
+    const server = remote("live");
+    const syncs = [one, two].map((db) => db.sync(server, { live: true, retry: true }));
+    const has = (db, id) => db.get(id).then(() => true, () => false);
+    for (let n = 0; n < 5; n++) {
+      await one.put({ _id: `one-${n}`, n });
+      await until(() => has(two, `one-${n}`), `one-${n} on two`);
+      await two.put({ _id: `two-${n}`, n });
+      await until(() => has(one, `two-${n}`), `two-${n} on one`);
+    }
+    await one.remove(await one.get("two-0"));
+    await until(async () => !(await has(two, "two-0")), "the deletion on two");
+    const seen = [];
+    const feed = server.changes({ live: true, since: "now", include_docs: true, doc_ids: ["mine"] }).on("change", (change) => seen.push(change.doc));
+    await until(async () => {
+      await one.put({ _id: "other" }).catch(() => {});
+      await one.get("mine").then((doc) => one.put(doc), () => one.put({ _id: "mine", mine: true }));
+      return seen.length > 0;
+    }, "the feed of one document");
+    assert.ok(seen.every((doc) => doc._id === "mine"));
+    feed.cancel();
+    await until(async () => JSON.stringify(await state(one)) === JSON.stringify(await state(two)), "both are the same");
+    syncs.forEach((sync) => sync.cancel());
+    return { documents: Object.keys(await state(one)).length };
+  },
+
+  /** Three peers edit at random, each alone most of the time; whatever was acknowledged is on all in the end. */
+  async converge() {
+    let random = Number(seed);
+    const next = (below) => {
+      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+      return Math.floor((random / 2 ** 32) * below);
+    };
+    const peers = [memory(), memory(), memory()];
+    const server = remote(`model-${seed}`);
+    const acknowledged = [];
+    for (let n = 0; n < Number(operations); n++) {
+      const db = peers[next(3)];
+      const id = `doc-${next(20)}`;
+      const there = await db.get(id, { conflicts: true }).catch(() => ({ _id: id }));
+      const kind = next(10);
+      if (kind < 6) {
+        const doc = { _id: id, ...(there._rev && { _rev: there._rev }), n, by: peers.indexOf(db) };
+        if (next(8) === 0) {
+          // The same content in all revisions: of those that conflict, this client pulls the winner's content for each.
+          doc._attachments = { a: { content_type: "text/plain", data: Buffer.from(`content of ${id}`).toString("base64") } };
+        }
+        acknowledged.push({ id, rev: (await db.put(doc)).rev, n });
+      } else if (kind === 6 && there._rev) {
+        await db.remove(there);
+      } else if (kind === 7 && there._conflicts) {
+        await db.remove(id, there._conflicts[0]);
+      } else if (kind === 8) {
+        await db.replicate.to(server, { retry: true });
+      } else if (kind === 9) {
+        await db.replicate.from(server, { retry: true });
+      }
+    }
+    for (let round = 0; round < 2; round++) {
+      for (const db of peers) {
+        await db.replicate.to(server);
+        await db.replicate.from(server);
+      }
+    }
+    const all = await state(server);
+    for (const db of peers) {
+      assert.deepEqual(await state(db), all);
+    }
+    // Of revisions that became ancestors before they were pushed only the names went over.
+    const leaves = acknowledged.filter(({ id, rev }) => all[id]?.[rev]);
+    for (const { id, rev, n } of leaves) {
+      assert.equal(all[id][rev].n, n);
+    }
+    return { documents: Object.keys(all).length, acknowledged: acknowledged.length, leaves: leaves.length };
+  },
+};
+
+console.log(JSON.stringify(await scenarios[scenario]()));
+process.exit(0);

@@ -1,0 +1,78 @@
+using System.Text;
+using MobileServices.Sync.Databases;
+using MobileServices.Sync.Documents;
+using MobileServices.Sync.Queries;
+using Npgsql;
+
+namespace MobileServices.Sync.Changes;
+
+/// <summary>Reads changes in the order of their commits, a page at a time.</summary>
+internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databases)
+{
+    /// <summary>Rows of a page, and bytes of documents after which it ends.</summary>
+    public const int PageRows = 500;
+    private const int PageBytes = 2_097_152;
+
+    /// <summary>The database as it is now: whatever is up to its <c>UpdateSeq</c> can be read.</summary>
+    public Task<DatabaseRow?> NowAsync(SyncCall call, CancellationToken ct) => databases.TryFindAsync(call.Database, ct);
+
+    /// <param name="after">Not this one, and on from it in the order asked for.</param>
+    /// <param name="upTo">What came later is left for later.</param>
+    public async Task<ChangePage> PageAsync(long databaseId, long after, long upTo, long limit, ChangeQuery query, CancellationToken ct)
+    {
+        var where = query.Filter.Where;
+        var withBody = query.IncludeDocs || where is not null;
+        var rows = where is null ? (int)Math.Min(limit, PageRows) : PageRows;
+        var sql = new StringBuilder("select d.doc_id, d.seq, d.rev, d.deleted, d.others");
+        sql.Append(withBody ? ", d.tree, d.body, d.attachments" : "").Append(" from sync.document d where d.db_id = $1 and ")
+            .Append(query.Descending ? "d.seq < $2 and d.seq > $3" : "d.seq > $2 and d.seq <= $3");
+        if (query.Filter.Ids is not null)
+        {
+            sql.Append(" and d.doc_id = any ($5)");
+        }
+        if (query.Filter.DesignOnly)
+        {
+            sql.Append(" and d.doc_id >= '_design/' and d.doc_id < '_design0'");
+        }
+        sql.Append(" order by d.seq ").Append(query.Descending ? "desc" : "asc").Append(" limit $4");
+        await using var command = source.CreateCommand(sql.ToString());
+        command.Parameters.Add(new() { Value = databaseId });
+        command.Parameters.Add(new() { Value = after });
+        command.Parameters.Add(new() { Value = upTo });
+        command.Parameters.Add(new() { Value = rows });
+        if (query.Filter.Ids is { } ids)
+        {
+            command.Parameters.Add(new() { Value = ids });
+        }
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var found = new List<StoredDocument>(Math.Min(rows, 64));
+        var (bytes, read, last) = (0, 0, after);
+        while (found.Count < limit && await reader.ReadAsync(ct))
+        {
+            var document = withBody
+                ? DocumentStore.Read(reader)
+                : new StoredDocument(reader.GetString(0), reader.GetInt64(1), reader.GetString(2), reader.GetBoolean(3), reader.IsDBNull(4) ? null : reader.GetString(4), [], [], null);
+            read++;
+            last = document.Seq;
+            bytes += document.Body.Length;
+            if (where is null || Is(document, where))
+            {
+                found.Add(document);
+            }
+            if (bytes > PageBytes)
+            {
+                return new(found, last, IsLast: false);
+            }
+        }
+        return new(found, last, IsLast: read < rows && found.Count < limit);
+    }
+
+    private static bool Is(StoredDocument document, Selector.Condition where)
+    {
+        using var json = document.ToJson();
+        return where(json.RootElement);
+    }
+}
+
+/// <param name="Last">Up to here changes were looked at, whether or not they were told of.</param>
+internal readonly record struct ChangePage(List<StoredDocument> Rows, long Last, bool IsLast);

@@ -1,0 +1,64 @@
+using MobileServices.Sync.Attachments;
+using MobileServices.Sync.Databases;
+
+namespace MobileServices.Sync.Documents;
+
+/// <summary>Writes what clients send: first the content of attachments, then the documents that name it.</summary>
+internal sealed class DocumentWrites(DatabaseStore databases, DocumentWriter writer, BlobStore blobs)
+{
+    public async Task WriteAsync(SyncCall call, IReadOnlyList<Edit> edits)
+    {
+        if (edits.Any(edit => edit.Document.Attachments is { Count: > 0 }))
+        {
+            var database = await databases.FindAsync(call);
+            foreach (var edit in edits)
+            {
+                try
+                {
+                    await SaveAsync(call, database, edit);
+                }
+                catch (SyncException failure) when (edits.Count > 1)
+                {
+                    edit.Failure = failure;
+                }
+            }
+        }
+        var good = edits.Any(edit => edit.Failure is not null) ? [.. edits.Where(edit => edit.Failure is null)] : edits;
+        try
+        {
+            await writer.WriteAsync(call.Database, good);
+        }
+        catch (SyncException failure) when (call.IsShared && failure.Status is 404)
+        {
+            await databases.CreateSharedAsync(call.Database, call.Aborted);
+            await writer.WriteAsync(call.Database, good);
+        }
+    }
+
+    /// <exception cref="SyncException">It was not written.</exception>
+    public async Task WriteOneAsync(SyncCall call, Edit edit)
+    {
+        await WriteAsync(call, [edit]);
+        if (edit.Failure is { } failure)
+        {
+            // A stack trace of its own: the exception is of another thread.
+            throw new SyncException(failure.Status, failure.Error, failure.Message);
+        }
+    }
+
+    private async Task SaveAsync(SyncCall call, DatabaseRow database, Edit edit)
+    {
+        foreach (var attachment in edit.Document.Attachments ?? [])
+        {
+            if (attachment.Data is { } data && attachment.Blob is null)
+            {
+                if (database.BodyBytes + database.AttachmentBytes + data.Length > call.Options.MostBytes)
+                {
+                    throw SyncException.TooLarge($"The database is full: it may hold {call.Options.MostBytes} bytes. Delete some and compact it.");
+                }
+                using var content = new MemoryStream(data, writable: false);
+                attachment.Blob = await blobs.SaveAsync(database.Id, content, call.Aborted);
+            }
+        }
+    }
+}

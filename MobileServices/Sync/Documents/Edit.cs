@@ -1,0 +1,38 @@
+using MobileServices.Sync.Revisions;
+
+namespace MobileServices.Sync.Documents;
+
+/// <summary>A document to be written and what came of it.</summary>
+/// <param name="IsReplicated">It comes with its revisions from another peer (<c>new_edits=false</c>): it is taken in as it is and can conflict with nothing.</param>
+internal sealed record Edit(string Id, NewDocument Document, bool IsReplicated)
+{
+    /// <summary>A DELETE of what is not there is refused; a tombstone in <c>_bulk_docs</c> is written.</summary>
+    public bool MustExist { get; init; }
+
+    /// <summary>What was written; null when nothing was, for <see cref="Failure"/> or because it was known.</summary>
+    public Rev? Written { get; set; }
+
+    public SyncException? Failure { get; set; }
+}
+
+/// <summary>A document while a transaction works on it.</summary>
+internal sealed class OpenDocument(string id)
+{
+    public string Id => id;
+
+    public RevisionTree Tree { get; set; } = new();
+
+    /// <summary>The winner in the table; null when the document is not there.</summary>
+    public string? StoredRev { get; set; }
+
+    public bool StoredDeleted { get; set; }
+
+    public string? StoredAttachments { get; set; }
+
+    public bool IsChanged => Fresh.Count > 0;
+
+    /// <summary>The bodies that came in this transaction.</summary>
+    public Dictionary<Rev, FreshBody> Fresh { get; } = [];
+}
+
+internal readonly record struct FreshBody(bool Deleted, byte[] Body, string? Attachments);

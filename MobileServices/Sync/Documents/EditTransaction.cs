@@ -1,0 +1,249 @@
+using System.Data;
+using System.Security.Cryptography;
+using System.Text;
+using MobileServices.Sync.Attachments;
+using MobileServices.Sync.Databases;
+using MobileServices.Sync.Revisions;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace MobileServices.Sync.Documents;
+
+/// <summary>
+/// Writes documents in one transaction. It holds the lock of the database's row from before it reads a tree until its commit: whoever sees a sequence
+/// sees all that are lower.
+/// </summary>
+internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOptions> options)
+{
+    /// <returns>The database when documents of it changed.</returns>
+    /// <exception cref="SyncException">The database is not there.</exception>
+    public async Task<long?> RunAsync(DatabaseKey key, List<Edit> edits, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, ct);
+        var documents = new Dictionary<string, OpenDocument>(StringComparer.Ordinal);
+        foreach (var edit in edits)
+        {
+            documents.TryAdd(edit.Id, new(edit.Id));
+            (edit.Written, edit.Failure) = (null, null);
+        }
+        var database = await OpenAsync(connection, key, documents, ct) ?? throw SyncException.NoDatabase();
+        var full = (database.BodyBytes + database.AttachmentBytes >= options.Value.MostBytes) || database.DocCount >= options.Value.MostDocuments;
+        foreach (var edit in edits)
+        {
+            try
+            {
+                await ApplyAsync(connection, database, documents[edit.Id], edit, full, ct);
+            }
+            catch (SyncException failure)
+            {
+                edit.Failure = failure;
+            }
+        }
+        var changed = documents.Values.Where(document => document.IsChanged).ToList();
+        if (changed.Count is 0)
+        {
+            return null;
+        }
+        await new DocumentChanges(database, changed).SaveAsync(connection, ct);
+        await transaction.CommitAsync(ct);
+        return database.Id;
+    }
+
+    private static async Task<DatabaseRow?> OpenAsync(NpgsqlConnection connection, DatabaseKey key, Dictionary<string, OpenDocument> documents, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection);
+        batch.BatchCommands.Add(new("""
+            select id, epoch, update_seq, doc_count, deleted_count, body_bytes, attachment_bytes, revs_limit
+            from sync.database where app = $1 and owner = $2 and name = $3 for no key update
+            """)
+        { Parameters = { new() { Value = key.App }, new() { Value = key.Owner }, new() { Value = key.Name } } });
+        // A statement of its own, that sees what was committed while the lock was waited for.
+        batch.BatchCommands.Add(new("""
+            select d.doc_id, d.rev, d.deleted, d.tree, d.attachments from sync.database s join sync.document d on d.db_id = s.id
+            where s.app = $1 and s.owner = $2 and s.name = $3 and d.doc_id = any ($4)
+            """)
+        { Parameters = { new() { Value = key.App }, new() { Value = key.Owner }, new() { Value = key.Name }, new() { Value = documents.Keys.ToArray() } } });
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct))
+        {
+            return null;
+        }
+        var row = new DatabaseRow
+        {
+            Id = reader.GetInt64(0),
+            Name = key.Name,
+            Epoch = reader.GetString(1),
+            UpdateSeq = reader.GetInt64(2),
+            DocCount = reader.GetInt64(3),
+            DeletedCount = reader.GetInt64(4),
+            BodyBytes = reader.GetInt64(5),
+            AttachmentBytes = reader.GetInt64(6),
+            RevsLimit = reader.GetInt32(7),
+            Security = "",
+        };
+        await reader.NextResultAsync(ct);
+        while (await reader.ReadAsync(ct))
+        {
+            var document = documents[reader.GetString(0)];
+            document.StoredRev = reader.GetString(1);
+            document.StoredDeleted = reader.GetBoolean(2);
+            document.Tree = RevisionTree.Read(reader.GetFieldValue<byte[]>(3));
+            document.StoredAttachments = reader.IsDBNull(4) ? null : reader.GetString(4);
+        }
+        return row;
+    }
+
+    private async Task ApplyAsync(NpgsqlConnection connection, DatabaseRow database, OpenDocument document, Edit edit, bool full, CancellationToken ct)
+    {
+        var sent = edit.Document;
+        if (full && !sent.Deleted && !edit.IsReplicated)
+        {
+            throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some and compact it.");
+        }
+        if (edit.IsReplicated)
+        {
+            await TakeInAsync(connection, database, document, edit, full, ct);
+            return;
+        }
+        var leaves = document.Tree.Leaves();
+        Rev? parent = sent.Rev;
+        if (parent is { } given)
+        {
+            var leaf = leaves.FindIndex(one => one.Rev == given);
+            if (leaf < 0)
+            {
+                throw SyncException.Conflict();
+            }
+            if (leaves[leaf].Deleted && edit.MustExist)
+            {
+                throw SyncException.Deleted();
+            }
+            if (leaves[leaf].Deleted && sent.Deleted)
+            {
+                throw SyncException.Conflict();
+            }
+        }
+        else if (leaves.Count > 0)
+        {
+            if (!leaves[0].Deleted)
+            {
+                throw SyncException.Conflict();
+            }
+            if (edit.MustExist)
+            {
+                throw SyncException.Deleted();
+            }
+            parent = leaves[0].Rev;
+        }
+        else if (edit.MustExist)
+        {
+            throw SyncException.Missing();
+        }
+        var generation = (parent?.Generation ?? 0) + 1;
+        var attachments = await AttachAsync(connection, database.Id, document, sent, parent is { } one ? [one] : [], generation, ct);
+        var rev = NewRev(generation, parent, sent, attachments);
+        if (document.Tree.Contains(rev))
+        {
+            throw SyncException.Conflict();
+        }
+        document.Tree.Add(rev, parent, sent.Deleted);
+        document.Fresh[rev] = new(sent.Deleted, sent.Body, attachments);
+        edit.Written = rev;
+    }
+
+    private async Task TakeInAsync(NpgsqlConnection connection, DatabaseRow database, OpenDocument document, Edit edit, bool full, CancellationToken ct)
+    {
+        var sent = edit.Document;
+        var path = sent.Path ?? (sent.Rev is { } rev ? [rev] : throw SyncException.Bad("Document must have a _rev or _revisions with new_edits=false."));
+        if (sent.Rev is { } named && named != path[0])
+        {
+            throw new SyncException(400, "doc_validation", "_rev is not the first of _revisions.");
+        }
+        if (document.Tree.Contains(path[0]))
+        {
+            return;
+        }
+        if (full && !sent.Deleted)
+        {
+            throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some and compact it.");
+        }
+        var attachments = await AttachAsync(connection, database.Id, document, sent, path.Skip(1), path[0].Generation, ct);
+        document.Tree.Merge(path, sent.Deleted);
+        document.Fresh[path[0]] = new(sent.Deleted, sent.Body, attachments);
+        edit.Written = path[0];
+    }
+
+    /// <summary>The attachments of the new revision as the table has them: stubs are looked up in its ancestors, the nearest first.</summary>
+    private static async Task<string?> AttachAsync(
+        NpgsqlConnection connection, long databaseId, OpenDocument document, NewDocument sent, IEnumerable<Rev> ancestors, int generation, CancellationToken ct)
+    {
+        if (sent.Attachments is not { Count: > 0 } attachments)
+        {
+            return null;
+        }
+        List<Attachment>? before = null;
+        var all = new List<Attachment>(attachments.Count);
+        foreach (var one in attachments)
+        {
+            if (one.Blob is { } blob)
+            {
+                all.Add(new(one.Name, one.ContentType ?? "application/octet-stream", Math.Min(one.RevPos ?? generation, generation), blob.Digest, blob.Length, blob.Id));
+                continue;
+            }
+            before ??= await AttachmentsOfAsync(connection, databaseId, document, ancestors, ct);
+            var known = before.Find(attachment => attachment.Name == one.Name && (one.Digest is null || one.Digest == attachment.Digest))
+                ?? throw new SyncException(412, "missing_stub", $"Invalid attachment stub in {document.Id} for {one.Name}");
+            all.Add(known);
+        }
+        return Attachment.Write(all);
+    }
+
+    private static async Task<List<Attachment>> AttachmentsOfAsync(
+        NpgsqlConnection connection, long databaseId, OpenDocument document, IEnumerable<Rev> ancestors, CancellationToken ct)
+    {
+        var found = new List<Attachment>();
+        foreach (var ancestor in ancestors)
+        {
+            string? text;
+            if (document.Fresh.TryGetValue(ancestor, out var fresh))
+            {
+                text = fresh.Attachments;
+            }
+            else if (ancestor.ToString() == document.StoredRev)
+            {
+                text = document.StoredAttachments;
+            }
+            else if (document.Tree.Contains(ancestor))
+            {
+                await using var command = new NpgsqlCommand("select attachments from sync.body where db_id = $1 and doc_id = $2 and rev = $3", connection);
+                command.Parameters.Add(new() { Value = databaseId });
+                command.Parameters.Add(new() { Value = document.Id });
+                command.Parameters.Add(new() { Value = ancestor.ToString() });
+                text = await command.ExecuteScalarAsync(ct) as string;
+            }
+            else
+            {
+                continue;
+            }
+            found.AddRange(Attachment.Read(text));
+        }
+        return found;
+    }
+
+    /// <summary>The same edit of the same revision has the same name, wherever it is made.</summary>
+    private static Rev NewRev(int generation, Rev? parent, NewDocument sent, string? attachments)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
+        hash.AppendData(sent.Deleted ? "1"u8 : "0"u8);
+        hash.AppendData(Encoding.UTF8.GetBytes(parent?.ToString() ?? ""));
+        foreach (var one in Attachment.Read(attachments))
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{one.Name}\0{one.ContentType}\0{one.Digest}\0"));
+        }
+        hash.AppendData(sent.Body);
+        Span<byte> md5 = stackalloc byte[16];
+        hash.GetHashAndReset(md5);
+        return Rev.Of(generation, md5);
+    }
+}

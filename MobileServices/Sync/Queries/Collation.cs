@@ -1,0 +1,73 @@
+using System.Text.Json;
+
+namespace MobileServices.Sync.Queries;
+
+/// <summary>The order of JSON values: null, false, true, numbers, texts (by code units), lists, objects.</summary>
+internal static class Collation
+{
+    public static int Compare(JsonElement one, JsonElement other)
+    {
+        var order = RankOf(one).CompareTo(RankOf(other));
+        return order is not 0 ? order : one.ValueKind switch
+        {
+            JsonValueKind.Number => Number(one, other),
+            JsonValueKind.String => string.CompareOrdinal(one.GetString(), other.GetString()),
+            JsonValueKind.Array => List(one, other),
+            JsonValueKind.Object => Object(one, other),
+            _ => 0,
+        };
+    }
+
+    public static string NameOf(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => "null",
+        JsonValueKind.True or JsonValueKind.False => "boolean",
+        JsonValueKind.Number => "number",
+        JsonValueKind.String => "string",
+        JsonValueKind.Array => "array",
+        _ => "object",
+    };
+
+    private static int RankOf(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => 0,
+        JsonValueKind.False => 1,
+        JsonValueKind.True => 2,
+        JsonValueKind.Number => 3,
+        JsonValueKind.String => 4,
+        JsonValueKind.Array => 5,
+        _ => 6,
+    };
+
+    private static int Number(JsonElement one, JsonElement other) =>
+        one.TryGetDecimal(out var exact) && other.TryGetDecimal(out var otherExact) ? exact.CompareTo(otherExact) : one.GetDouble().CompareTo(other.GetDouble());
+
+    private static int List(JsonElement one, JsonElement other)
+    {
+        foreach (var (item, otherItem) in one.EnumerateArray().Zip(other.EnumerateArray()))
+        {
+            if (Compare(item, otherItem) is not 0 and var order)
+            {
+                return order;
+            }
+        }
+        return one.GetArrayLength().CompareTo(other.GetArrayLength());
+    }
+
+    /// <summary>Equal whatever the order of their members; otherwise by members in the order of their names.</summary>
+    private static int Object(JsonElement one, JsonElement other)
+    {
+        var members = one.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal).ToList();
+        var others = other.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal).ToList();
+        foreach (var (member, otherMember) in members.Zip(others))
+        {
+            var order = string.CompareOrdinal(member.Name, otherMember.Name);
+            order = order is not 0 ? order : Compare(member.Value, otherMember.Value);
+            if (order is not 0)
+            {
+                return order;
+            }
+        }
+        return members.Count.CompareTo(others.Count);
+    }
+}

@@ -1,0 +1,79 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace MobileServices.Sync;
+
+/// <summary>Section <c>Sync</c>.</summary>
+internal sealed class SyncOptions
+{
+    /// <summary>How many revisions back a new database remembers of a document; a client may change it for its own (<c>_revs_limit</c>).</summary>
+    [Range(1, 100_000, ErrorMessage = "Sync:RevsLimit must be from 1 to 100000.")]
+    public int RevsLimit { get; init; } = 1000;
+
+    /// <summary>The largest document, without its attachments.</summary>
+    [Range(1024, 67_108_864, ErrorMessage = "Sync:DocumentBytes must be from 1024 to 67108864.")]
+    public int DocumentBytes { get; init; } = 1_048_576;
+
+    /// <summary>The largest JSON body, such as that of <c>_bulk_docs</c>: it stands in memory while it is read.</summary>
+    [Range(65_536, 268_435_456, ErrorMessage = "Sync:RequestBytes must be from 65536 to 268435456.")]
+    public int RequestBytes { get; init; } = 33_554_432;
+
+    /// <summary>How much of such bodies a replica holds at once; more wait.</summary>
+    [Range(65_536, 4_294_967_296, ErrorMessage = "Sync:RequestBytesAtOnce must be from 65536 to 4294967296.")]
+    public long RequestBytesAtOnce { get; init; } = 134_217_728;
+
+    /// <summary>The largest attachment; it goes through memory in pieces.</summary>
+    [Range(1024, 1_073_741_824, ErrorMessage = "Sync:AttachmentBytes must be from 1024 to 1073741824.")]
+    public long AttachmentBytes { get; init; } = 134_217_728;
+
+    /// <summary>How deep JSON may be nested.</summary>
+    [Range(8, 1000, ErrorMessage = "Sync:Depth must be from 8 to 1000.")]
+    public int Depth { get; init; } = 128;
+
+    /// <summary>How many documents a database may hold, deleted ones left out.</summary>
+    [Range(1, 100_000_000, ErrorMessage = "Sync:MostDocuments must be from 1 to 100000000.")]
+    public long MostDocuments { get; init; } = 1_000_000;
+
+    /// <summary>How many bytes of bodies and attachments a database may hold.</summary>
+    [Range(1024, 1_099_511_627_776, ErrorMessage = "Sync:MostBytes must be from 1024 to 1099511627776.")]
+    public long MostBytes { get; init; } = 2_147_483_648;
+
+    /// <summary>How many databases a user may have in an app.</summary>
+    [Range(1, 10_000, ErrorMessage = "Sync:MostDatabases must be from 1 to 10000.")]
+    public int MostDatabases { get; init; } = 50;
+
+    /// <summary>How many feeds of changes a replica holds open; one more is answered with 503.</summary>
+    [Range(1, 1_000_000, ErrorMessage = "Sync:MostFeeds must be from 1 to 1000000.")]
+    public int MostFeeds { get; init; } = 20_000;
+
+    /// <summary>How long a feed without heartbeat waits for a change, unless its client asks for less.</summary>
+    [Range(1, 3600, ErrorMessage = "Sync:FeedSeconds must be from 1 to 3600.")]
+    public int FeedSeconds { get; init; } = 20;
+
+    /// <summary>The longest time between two heartbeats, whatever the client asks for: what stands between may cut what is silent.</summary>
+    [Range(1, 300, ErrorMessage = "Sync:HeartbeatSeconds must be from 1 to 300.")]
+    public int HeartbeatSeconds { get; init; } = 15;
+
+    /// <summary>After how long without news a feed looks into the database all the same.</summary>
+    [Range(1, 3600, ErrorMessage = "Sync:PollSeconds must be from 1 to 3600.")]
+    public int PollSeconds { get; init; } = 30;
+
+    /// <summary>
+    /// The app of a client (claim <c>client_id</c>), for clients that share their users' data, such as those of one app on two platforms. A client that
+    /// is not named is an app of its own.
+    /// </summary>
+    public Dictionary<string, string> Apps { get; } = [];
+
+    /// <summary>The claim of the access token that names the roles of its user.</summary>
+    public string RoleClaim { get; init; } = "roles";
+
+    /// <summary>Databases that the users of an app share, by name. Any other name is a database of the caller's own.</summary>
+    public Dictionary<string, SharedDatabase> Shared { get; } = [];
+}
+
+/// <summary>Who may use a shared database, by roles; no roles, everybody with the scope.</summary>
+internal sealed class SharedDatabase
+{
+    public List<string> Readers { get; } = [];
+
+    public List<string> Writers { get; } = [];
+}

@@ -1,0 +1,40 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using MobileIntegration.ServiceDefaults;
+using MobileServices.Sync.Attachments;
+using MobileServices.Sync.Changes;
+using MobileServices.Sync.Databases;
+using MobileServices.Sync.Documents;
+using MobileServices.Sync.Queries;
+
+namespace MobileServices.Sync;
+
+public static class SyncSetup
+{
+    public static void AddSync(this IHostApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.AddNpgsqlDataSource("mobiledb");
+        builder.AddMigrations<SyncOptions>("mobiledb", "sync");
+        var services = builder.Services;
+        services.AddOptions<SyncOptions>().BindConfiguration("Sync").ValidateDataAnnotations().ValidateOnStart();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<SyncMetrics>();
+        services.AddSingleton<RequestBodies>();
+        services.AddSingleton<DatabaseStore>();
+        services.AddSingleton<DocumentStore>();
+        services.AddSingleton<DocumentJson>();
+        services.AddSingleton<EditTransaction>();
+        services.AddSingleton<DocumentWriter>();
+        services.AddSingleton<DocumentWrites>();
+        services.AddSingleton<LocalDocuments>();
+        services.AddSingleton<BulkGet>();
+        services.AddSingleton<AllDocs>();
+        services.AddSingleton<Purge>();
+        services.AddSingleton<Find>();
+        services.AddSingleton<BlobStore>();
+        services.AddSingleton<ChangeNews>();
+        services.AddSingleton<ChangeReader>();
+        services.AddSingleton<FeedServices>();
+        services.AddSingleton<ChangesEndpoints>();
+    }
+}
