@@ -28,8 +28,8 @@ Group<Projects.IntegrationServices>("integration", ["customers", "products", "or
     .WithReference(redis)
     .WithEnvironment("Changes__Address", "http://changes")
     .WithEnvironment("Changes__DropFolder", builder.Configuration["DropFolder"]));
-Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "configuration", "identity"] : ["devices", "configuration"], [mobiledb],
-    mobile => mobile.WithReference(redis).WaitFor(redis));
+Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "configuration", "analytics", "identity"] : ["devices", "configuration", "analytics"], [mobiledb],
+    mobile => mobile.WithReference(redis).WaitFor(redis).WithReference(integrationdb));
 Group<Projects.FrontendServices>("frontend", ["home", "catalog", "app-orders", "account"], [frontenddb], frontend => frontend.WithReference(redis).WaitFor(redis));
 
 var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName: null)

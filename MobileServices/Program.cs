@@ -1,4 +1,5 @@
 using MobileIntegration.ServiceDefaults;
+using MobileServices.Analytics;
 using MobileServices.Configuration;
 using MobileServices.Devices;
 using MobileServices.Identity;
@@ -10,7 +11,8 @@ return await ServiceProcess.RunAsync(() =>
     builder.AddSlices(
         new Slice("devices", DevicesSetup.AddDevices, DevicesEndpoints.MapDevices, Public: true),
         new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true),
-        new Slice("configuration", ConfigurationSetup.AddConfiguration, ConfigurationEndpoints.MapConfiguration, Public: true));
+        new Slice("configuration", ConfigurationSetup.AddConfiguration, ConfigurationEndpoints.MapConfiguration, Public: true),
+        new Slice("analytics", AnalyticsSetup.AddAnalytics, AnalyticsEndpoints.MapAnalytics, Public: true));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();
