@@ -28,7 +28,7 @@ internal static class TrackingEndpoints
         {
             var endpoint = endpoints.MapPost(path, (HttpContext http, TrackingServices services, CancellationToken ct) => TakeAsync(http, type, services, ct))
                 .WithSummary(type is null ? "Takes many messages; answers when they are durable" : $"Takes one message ({type.Value.ToString().ToLowerInvariant()}); answers when it is durable")
-                .Accepts<JsonElement>("application/json").Produces<Taken>()
+                .Accepts<JsonElement>("application/json", "*/*").Produces<Taken>()
                 .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status503ServiceUnavailable);
             if (path.Length is 2)
             {

@@ -10,7 +10,6 @@ namespace MobileServices.Analytics.Ingest;
 internal sealed class WriteKeys(NpgsqlDataSource database, TimeProvider time, ILogger<WriteKeys> logger) : IDisposable
 {
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
     private readonly SemaphoreSlim _turn = new(1);
 
     private FrozenDictionary<string, int>? _keys;
@@ -23,35 +22,34 @@ internal sealed class WriteKeys(NpgsqlDataSource database, TimeProvider time, IL
     {
         var hash = Convert.ToHexString(Hash(key));
         var keys = Volatile.Read(ref _keys);
-        if (keys is null || time.GetElapsedTime(Volatile.Read(ref _readAt)) > Fresh)
+        var app = 0;
+        // However many ask for what is not known, one look at a time serves all that wait.
+        if (keys is null || time.GetElapsedTime(Volatile.Read(ref _readAt)) > Fresh || !keys.TryGetValue(hash, out app))
         {
-            keys = await ReadAsync(Fresh, ct);
+            keys = await ReadAsync(time.GetTimestamp(), ct);
         }
-        if (!keys.TryGetValue(hash, out var app) && time.GetElapsedTime(Volatile.Read(ref _readAt)) > Pause)
-        {
-            keys = await ReadAsync(Pause, ct);
-        }
-        return keys.TryGetValue(hash, out app) ? app : null;
+        return app is not 0 || keys.TryGetValue(hash, out app) ? app : null;
     }
 
     public void Dispose() => _turn.Dispose();
 
     /// <summary>While the database is away the last keys hold: what comes with them cannot be stored then anyway.</summary>
-    private async Task<FrozenDictionary<string, int>> ReadAsync(TimeSpan age, CancellationToken ct)
+    private async Task<FrozenDictionary<string, int>> ReadAsync(long askedAt, CancellationToken ct)
     {
         await _turn.WaitAsync(ct);
         try
         {
-            if (_keys is { } others && time.GetElapsedTime(_readAt) <= age)
+            if (_keys is { } others && _readAt > askedAt)
             {
                 return others;
             }
+            var now = time.GetTimestamp();
             await using var connection = await database.OpenConnectionAsync(ct);
             var rows = await connection.QueryAsync<(byte[] Hash, int App)>(new CommandDefinition(
                 "select hash, app from analytics.write_key where revoked_at is null", cancellationToken: ct));
             var keys = rows.ToFrozenDictionary(row => Convert.ToHexString(row.Hash), row => row.App);
             Volatile.Write(ref _keys, keys);
-            Volatile.Write(ref _readAt, time.GetTimestamp());
+            Volatile.Write(ref _readAt, now);
             return keys;
         }
         catch (NpgsqlException exception) when (_keys is not null)
