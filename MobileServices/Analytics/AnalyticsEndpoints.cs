@@ -15,6 +15,7 @@ public static class AnalyticsEndpoints
         endpoints.MapGroup("/v1").WithTags("Analytics: tracking").MapOtlp();
         endpoints.MapGroup("/analytics/admin").WithTags("Analytics: administration").RequireScope(Scopes.AnalyticsAdmin).MapApps();
         endpoints.MapGroup("/analytics/admin").WithTags("Analytics: administration").RequireScope(Scopes.AnalyticsAdmin).MapPeople();
+        endpoints.MapGroup("/analytics/admin").WithTags("Analytics: administration").RequireScope(Scopes.AnalyticsAdmin).MapFunnels();
         endpoints.MapGroup("/analytics/apps/{app}").WithTags("Analytics").RequireScope(Scopes.Analytics).MapQueries();
         endpoints.MapGroup("/analytics").WithTags("Analytics").RequireScope(Scopes.Analytics).MapJourney();
     }

@@ -36,5 +36,6 @@ public static class AnalyticsSetup
         builder.Services.AddHostedService(provider => provider.GetRequiredService<RollupWorker>());
         builder.Services.AddSingleton<QueryStore>();
         builder.Services.AddSingleton<QueryServices>();
+        builder.Services.AddSingleton<FunnelStore>();
     }
 }

@@ -18,7 +18,7 @@ internal sealed class Batch
         {
             var at = now.AddSeconds(-number).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
             text.Append(number is 0 ? "" : ",").Append(CultureInfo.InvariantCulture,
-                $$$"""{"type":"track","messageId":"m-{{{Mark}}}","anonymousId":"3f2504e0-4f89-41d3-9a0c-{{{sender:d4}}}{{{number / 10:d8}}}","event":"{{{(number % 5) switch { 0 => "Product Viewed", 1 => "Product Added", 2 => "Basket Viewed", 3 => "Search", _ => "Product Liked" }}}}","timestamp":"{{{at}}}","properties":{"sku":"P-{{{number:d6}}}","price":19.9,"list":"home"},"context":{"app":{"version":"2.1.0","build":"210"},"os":{"name":"Android","version":"16"},"device":{"model":"Pixel 9","manufacturer":"Google"},"locale":"de-AT","network":{"wifi":true},"library":{"name":"analytics-kotlin","version":"1.19.0"}}}""");
+                $$$$"""{"type":"track","messageId":"m-{{{{Mark}}}}","anonymousId":"3f2504e0-4f89-41d3-9a0c-{{{{sender:d4}}}}{{{{number / 10:d8}}}}","event":"{{{{(number % 5) switch { 0 => "Product Viewed", 1 => "Product Added", 2 => "Basket Viewed", 3 => "Search", _ => "Product Liked" }}}}}","timestamp":"{{{{at}}}}","properties":{"sku":"P-{{{{number:d6}}}}","price":19.9,"list":"home"},"context":{"app":{"version":"2.1.0","build":"210"},"os":{"name":"Android","version":"16"},"device":{"model":"Pixel 9","manufacturer":"Google"},"locale":"de-AT","network":{"wifi":true},"library":{"name":"analytics-kotlin","version":"1.19.0"}}}""");
         }
         text.Append("""],"sentAt":"SENT_AT_SENT_AT_SENT_AT_"}""").Replace("SENT_AT_SENT_AT_SENT_AT_", now.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
         var whole = text.ToString();

@@ -1,8 +1,6 @@
 using System.Diagnostics;
-using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Json;
-using System.Text;
 using System.Text.Json;
 using static MobileIntegration.Tests.MobileServices.Analytics.AnalyticsService;
 
@@ -112,11 +110,11 @@ public sealed class AnalyticsIngestTests(AnalyticsService service) : IClassFixtu
 
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         await app.CountedAsync();
-        Assert.Equal(28, (await app.TopAsync("event"))["Good"]);
-        Assert.Equal(28, await app.EventsAsync());
         Assert.Equal(
             new() { ["ancient"] = 1, ["future"] = 1, ["id"] = 2, ["name"] = 1, ["no_object"] = 2, ["timestamp"] = 1, ["too_large"] = 1, ["type"] = 1, ["unstorable"] = 3 },
             (await app.DroppedAsync()).OrderBy(one => one.Key).ToDictionary());
+        Assert.Equal(28, (await app.TopAsync("event"))["Good"]);
+        Assert.Equal(28, await app.EventsAsync());
     }
 
     [Fact]
@@ -128,7 +126,8 @@ public sealed class AnalyticsIngestTests(AnalyticsService service) : IClassFixtu
 
         using var large = await app.PostAsync("/v1/batch", new { batch }, service.Gateway.Http);
         await large.ProblemAsync(400);
-        using var zipped = await app.PostAsync("/v1/batch", Zip(JsonSerializer.Serialize(new { batch })), service.Gateway.Http);
+        var zip = new ByteArrayContent(Zip(JsonSerializer.SerializeToUtf8Bytes(new { batch }))) { Headers = { ContentType = new("application/json"), ContentEncoding = { "gzip" } } };
+        using var zipped = await app.PostAsync("/v1/batch", zip, service.Gateway.Http);
         Assert.Contains("512000", (await zipped.ProblemAsync(400)).Text("detail"), StringComparison.Ordinal);
         using var broken = await app.PostAsync("/v1/batch", """{"batch": [""");
         await broken.ProblemAsync(400);
@@ -139,16 +138,6 @@ public sealed class AnalyticsIngestTests(AnalyticsService service) : IClassFixtu
 
         await Eventually.TrueAsync(async () => (await app.DroppedAsync()) is { } dropped && dropped.GetValueOrDefault("malformed") is 2 && dropped.GetValueOrDefault("too_large_request") is 3, Patience);
         Assert.Equal(0, await app.EventsAsync());
-    }
-
-    private static ByteArrayContent Zip(string text)
-    {
-        var zipped = new MemoryStream();
-        using (var zip = new GZipStream(zipped, CompressionLevel.Fastest))
-        {
-            zip.Write(Encoding.UTF8.GetBytes(text));
-        }
-        return new(zipped.ToArray()) { Headers = { ContentType = new("application/json"), ContentEncoding = { "gzip" } } };
     }
 
     private async Task<JsonElement> RunAsync(string script, TestApp app, int tracks)

@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;
 using MobileIntegration.ServiceDefaults.Events;
+using MobileServices.Analytics.Queries;
 using MobileServices.Analytics.Rollups;
 using Npgsql;
 using static MobileIntegration.Tests.MobileServices.Analytics.AnalyticsService;
@@ -40,6 +41,44 @@ public sealed class AnalyticsQueryTests(AnalyticsService service) : IClassFixtur
         Assert.Contains("two to 8 steps", (await wrong.ProblemAsync(400)).GetProperty("errors").GetProperty("step")[0].GetString(), StringComparison.Ordinal);
 
         async Task<List<long>> FunnelAsync(string steps) => [.. (await app.AskAsync($"funnel?{steps}")).EnumerateArray().Select(step => step.GetProperty("people").GetInt64())];
+    }
+
+    [Fact]
+    public async Task A_saved_funnel_counts_entries_by_day_and_a_late_event_changes_what_was_counted_ahead()
+    {
+        var app = await service.NewAppAsync();
+        using var saved = await app.Http.PutAsJsonAsync($"/analytics/admin/apps/{app.Id}/funnels/checkout", new { steps = new[] { "View", "screen:Basket", "Buy" }, withinHours = 24 });
+        Assert.True(saved.IsSuccessStatusCode, await saved.Content.ReadAsStringAsync());
+        var basket = Track("a2", "a", "", Noon.AddDays(-2).AddMinutes(1));
+        (basket["type"], basket["name"]) = ("screen", "Basket");
+        await app.SendAsync(
+        [
+            Track("a1", "a", "View", Noon.AddDays(-2)), basket, Track("a3", "a", "Buy", Noon.AddDays(-2).AddHours(23)), Track("a4", "a", "View", Noon), Track("b1", "b", "View", Noon.AddDays(-2)), Track("c1", "c", "Buy", Noon),
+        ]);
+        await app.CountedAsync();
+        Assert.Equal([3, 1, 1], await EntriesAsync());
+        await FillAsync();
+        Assert.Equal([3, 1, 1], await EntriesAsync());
+
+        var late = Track("b2", "b", "", Noon.AddDays(-1).AddHours(-2));
+        (late["type"], late["name"]) = ("screen", "Basket");
+        await app.SendAsync([late]);
+        await app.CountedAsync();
+
+        Assert.Equal([3, 2, 1], await EntriesAsync());
+        using var unknown = await app.Http.GetAsync($"/analytics/apps/{app.Id}/funnels/other");
+        await unknown.ProblemAsync(400);
+
+        async Task FillAsync()
+        {
+            while (await service.One.Services.GetRequiredService<FunnelStore>().FillAsync(CancellationToken.None))
+            {
+            }
+            await using var database = new NpgsqlConnection(service.Database);
+            Assert.True(await database.ExecuteScalarAsync<int>(
+                "select count(*) from analytics.funnel_day join analytics.funnel on funnel.id = funnel_id where app = (select id from analytics.app where app_id = @Id)", new { app.Id }) >= 2);
+        }
+        async Task<List<long>> EntriesAsync() => [.. (await app.AskAsync("funnels/checkout")).EnumerateArray().Select(step => step.GetProperty("people").GetInt64())];
     }
 
     [Fact]

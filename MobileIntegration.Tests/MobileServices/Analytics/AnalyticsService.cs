@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
@@ -41,6 +42,16 @@ public sealed class AnalyticsService : IAsyncLifetime
 
     internal TestService<AnalyticsOptions> Start(params (string Key, string Value)[] settings) =>
         new([("ConnectionStrings:mobiledb", Database), ("Run", "analytics"), ("Analytics:PollSeconds", "1"), ("Analytics:SmallestGroup", "1"), .. settings]);
+
+    internal static byte[] Zip(byte[] bytes)
+    {
+        var zipped = new MemoryStream();
+        using (var zip = new GZipStream(zipped, CompressionLevel.Fastest))
+        {
+            zip.Write(bytes);
+        }
+        return zipped.ToArray();
+    }
 
     internal async Task<TestApp> NewAppAsync(TestService<AnalyticsOptions>? replica = null)
     {

@@ -46,6 +46,8 @@ internal sealed class PersonStore(NpgsqlDataSource database, AppStore apps)
             where app = @app and person_id = any (array(select person_id from gone)) group by 1, 2
         ) less
         where daily_total.app = @app and daily_total.day = less.day and daily_total.value_id = less.value_id;
+        delete from analytics.funnel_day using analytics.funnel where funnel.id = funnel_day.funnel_id and funnel.app = @app
+          and funnel_day.day between (select min(day) from erased) - (funnel.within_hours + 23) / 24 and (select max(day) from erased);
         delete from analytics.daily where app = @app and person_id = any (array(select person_id from gone));
 
         update analytics.session_total set sessions = session_total.sessions - less.sessions, milliseconds = session_total.milliseconds - less.milliseconds

@@ -131,9 +131,11 @@ internal sealed class TrackingReader(int app, DateTimeOffset receivedAt, Analyti
         at = receivedAt;
         reason = null;
         // The device's word first: RudderStack's SDKs add the time of the call to it.
-        var happened = Time(message, "timestamp"u8, out var wrong) ?? Time(message, "originalTimestamp"u8, out wrong);
+        var happened = Time(message, "timestamp"u8, out var wrong);
+        var alsoWrong = false;
+        happened ??= Time(message, "originalTimestamp"u8, out alsoWrong);
         sentAt ??= Time(message, "sentAt"u8, out _);
-        if (wrong)
+        if (wrong || alsoWrong)
         {
             reason = "timestamp";
             return false;

@@ -117,6 +117,24 @@ create table analytics.daily_total (
     primary key (app, value_id, day)
 );
 
+-- Funnels that are asked often, by the names of their steps, and what they come to by the day on which they were entered. A day that is not here is counted when it
+-- is asked for: new events of a step take away the days that they may change.
+create table analytics.funnel (
+    id int generated always as identity primary key,
+    app int not null references analytics.app (id) on delete cascade,
+    name text not null,
+    steps text[] not null,
+    within_hours int not null,
+    unique (app, name)
+);
+
+create table analytics.funnel_day (
+    funnel_id int not null references analytics.funnel (id) on delete cascade,
+    day date not null,
+    people bigint[] not null,
+    primary key (funnel_id, day)
+);
+
 -- In which days (grain 0), weeks (1, from Monday) and months (2) a person was active.
 create table analytics.person_period (
     person_id bigint not null,

@@ -9,7 +9,13 @@ namespace MobileServices.Analytics.Queries;
 /// </summary>
 internal static class FunnelSql
 {
-    /// <param name="steps">Ids of values; nobody takes one that is not there.</param>
+    public const string Values =
+        """
+        select id as Id, case kind when 1 then value else 'screen:' || value end as Step from analytics.value
+        where app = @app and ((kind = 1 and value = any (@steps)) or (kind = 2 and 'screen:' || value = any (@steps)))
+        """;
+
+    /// <param name="steps">Ids of values; nobody takes one that is not there. The first is taken from <c>@from</c> to <c>@to</c>, the others until <c>@until</c>.</param>
     public static string Of(IReadOnlyList<int> steps, int? withinHours)
     {
         const string Day = "((daily.day - date '2000-01-01') * 86400000::bigint)";
@@ -33,7 +39,7 @@ internal static class FunnelSql
                             when {Day} + times[1] {after} before.at then {Day} + times[1]
                             when {Day} + times[cardinality(times)] {after} before.at then (select min({Day} + one) from unnest(times) one where {Day} + one {after} before.at) end as next
                         from step{step - 1} before join analytics.daily using (person_id)
-                        where daily.app = @app and daily.day between @from::date and @to::date and daily.value_id = {steps[step - 1]}
+                        where daily.app = @app and daily.day between @from::date and @until::date and daily.value_id = {steps[step - 1]}
                     ) one
                     where next is not null{(withinHours is null ? "" : " and next <= entered + @window")} group by person_id
                 )

@@ -17,6 +17,7 @@ internal static class QueryEndpoints
         queries.MapGet("/breakdown", BreakdownAsync).WithSummary("The values of one property of an event, 31 days at most").Answers<GroupsAnswer>();
         queries.MapGet("/retention", RetentionAsync).WithSummary("Of those who came first in a day, week or month, how many came again").Answers<RetentionAnswer>();
         queries.MapGet("/funnel", FunnelAsync).WithSummary("How many people took steps in order: step=Name of an event, or step=screen:Name, two to eight times").Answers<FunnelAnswer>();
+        queries.MapGet("/funnels/{name}", SavedFunnelAsync).WithSummary("A saved funnel: how often it was entered, once a person and day, and how many of these entries took each step").Answers<FunnelAnswer>();
     }
 
     public static void MapJourney(this RouteGroupBuilder queries) =>
@@ -87,8 +88,22 @@ internal static class QueryEndpoints
             {
                 return null;
             }
-            var steps = step.Select(name => name.StartsWith("screen:", StringComparison.Ordinal) ? (Dimension.Screen, name["screen:".Length..]) : (Dimension.Event, name)).ToList();
-            return Funnel(step, await services.Store.FunnelAsync(query.App, new(steps, withinHours), range, ct), services);
+            return Funnel(step, await services.Store.FunnelAsync(query.App, new(step, withinHours), range, range.To, ct), services);
+        }, ct);
+
+    private static Task<IResult> SavedFunnelAsync(string app, string name, string? from, string? to, QueryServices services, FunnelStore funnels, HttpContext http, CancellationToken ct) =>
+        services.AnswerAsync(app, from, to, http, async (query, range) =>
+        {
+            var funnel = await funnels.FindAsync(query.App, name, ct);
+            query.Check(funnel is not null, "name", $"There is no funnel of this name. Save it with PUT /analytics/admin/apps/{app}/funnels/{name}.");
+            if (query.IsWrong)
+            {
+                return null;
+            }
+            var days = await funnels.CountAsync(funnel!, range, ct);
+            // Somebody who enters on two days is two entries, so only a day tells how many people there are at least.
+            FunnelAnswer answer = new([.. funnel!.Steps.Select((step, index) => new FunnelStep(step, days.Max(day => (long?)day[index]) is { } most && most > 0 && most < services.Smallest ? null : days.Sum(day => day[index])))]);
+            return (answer, Csv.Of(["step", "entries"], answer.Items.Select(item => new object?[] { item.Step, item.People })));
         }, ct);
 
     private static Task<IResult> JourneyAsync(string[] step, int? withinHours, string? from, string? to, QueryServices services, HttpContext http, CancellationToken ct) =>

@@ -64,20 +64,25 @@ internal sealed class QueryStore(NpgsqlDataSource database, IOptions<AnalyticsOp
         """,
         Parameters(app, range, new { grain }), ct);
 
+    /// <summary>Also counts of saved funnels, for days of which nothing is kept.</summary>
+    /// <param name="until">The last day of the later steps.</param>
     /// <returns>How many people took each step, in order.</returns>
-    public async Task<IReadOnlyList<long>> FunnelAsync(int app, FunnelQuery funnel, QueryRange range, CancellationToken ct)
+    public async Task<IReadOnlyList<long>> FunnelAsync(int app, FunnelQuery funnel, QueryRange range, DateOnly until, CancellationToken ct)
     {
-        var ids = await ListAsync<FunnelValue>(
-            "select id, kind::int as Kind, value from analytics.value where app = @app and ((kind = 1 and value = any (@events)) or (kind = 2 and value = any (@screens)))",
-            Parameters(app, range, new
-            {
-                events = funnel.Steps.Where(step => step.Kind is Dimension.Event).Select(step => step.Name).ToArray(),
-                screens = funnel.Steps.Where(step => step.Kind is Dimension.Screen).Select(step => step.Name).ToArray(),
-            }), ct);
-        var steps = funnel.Steps.Select(step => ids.FirstOrDefault(id => id.Kind == (int)step.Kind && id.Value == step.Name)?.Id ?? -1).ToArray();
-        var counts = await ListAsync<long>(FunnelSql.Of(steps, funnel.WithinHours), Parameters(app, range, new { window = (funnel.WithinHours ?? 0) * 3_600_000L }), ct);
-        return counts;
+        var ids = await ListAsync<FunnelValue>(FunnelSql.Values, Parameters(app, range, new { steps = funnel.Steps.ToArray() }), ct);
+        var steps = funnel.Steps.Select(step => ids.FirstOrDefault(id => id.Step == step)?.Id ?? -1).ToArray();
+        return await ListAsync<long>(FunnelSql.Of(steps, funnel.WithinHours), Parameters(app, range, new { window = (funnel.WithinHours ?? 0) * 3_600_000L, until = Text(until) }), ct);
     }
+
+    /// <summary>What is kept of a saved funnel, and of which other days there are events.</summary>
+    public Task<IReadOnlyList<FunnelDay>> FunnelDaysAsync(int app, int funnel, QueryRange range, CancellationToken ct) => ListAsync<FunnelDay>(
+        """
+        select active.starts_on::text as Day, funnel_day.people as People
+        from analytics.active left join analytics.funnel_day on funnel_day.funnel_id = @funnel and funnel_day.day = active.starts_on
+        where active.app = @app and active.grain = 0 and active.starts_on between @from::date and @to::date
+        order by 1
+        """,
+        Parameters(app, range, new { funnel }), ct);
 
     /// <inheritdoc cref="FunnelAsync"/>
     public Task<IReadOnlyList<long>> JourneyAsync(IReadOnlyList<int> steps, int withinHours, QueryRange range, CancellationToken ct) =>
@@ -87,10 +92,12 @@ internal sealed class QueryStore(NpgsqlDataSource database, IOptions<AnalyticsOp
     {
         var parameters = new DynamicParameters(more);
         parameters.Add("app", app);
-        parameters.Add("from", range.From.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture));
-        parameters.Add("to", range.To.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture));
+        parameters.Add("from", Text(range.From));
+        parameters.Add("to", Text(range.To));
         return parameters;
     }
+
+    private static string Text(DateOnly day) => day.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture);
 
     /// <exception cref="QueryTooCostlyException">It took longer than <see cref="AnalyticsOptions.QuerySeconds"/>.</exception>
     private async Task<IReadOnlyList<T>> ListAsync<T>(string sql, DynamicParameters parameters, CancellationToken ct)
@@ -100,7 +107,7 @@ internal sealed class QueryStore(NpgsqlDataSource database, IOptions<AnalyticsOp
         try
         {
             await connection.ExecuteAsync(new CommandDefinition(
-                $"set transaction read only; set local statement_timeout = '{options.Value.QuerySeconds}s'; set local timezone = 'UTC'; set local jit = off", transaction: transaction, cancellationToken: ct));
+                $"set transaction read only; set local statement_timeout = '{options.Value.QuerySeconds}s'; set local timezone = 'UTC'; set local jit = off; set local work_mem = '32MB'", transaction: transaction, cancellationToken: ct));
             return [.. await connection.QueryAsync<T>(new CommandDefinition(sql, parameters, transaction, cancellationToken: ct))];
         }
         catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.QueryCanceled)
@@ -109,7 +116,7 @@ internal sealed class QueryStore(NpgsqlDataSource database, IOptions<AnalyticsOp
         }
     }
 
-    private sealed record FunnelValue(int Id, int Kind, string Value);
+    private sealed record FunnelValue(int Id, string Step);
 }
 
 internal sealed class QueryTooCostlyException : Exception;
@@ -144,4 +151,13 @@ internal sealed record Group(string Value, long Events, long People);
 
 internal sealed record CohortCell(string FirstOn, string StartsOn, long People);
 
-internal sealed record FunnelQuery(IReadOnlyList<(Dimension Kind, string Name)> Steps, int? WithinHours);
+/// <param name="Steps">Names of events, and of screens with <c>screen:</c> before them.</param>
+internal sealed record FunnelQuery(IReadOnlyList<string> Steps, int? WithinHours);
+
+internal sealed record FunnelDay
+{
+    public string Day { get; init; } = "";
+
+    /// <summary>Null when it is not kept.</summary>
+    public long[]? People { get; init; }
+}

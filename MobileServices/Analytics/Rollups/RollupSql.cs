@@ -125,6 +125,15 @@ internal static class RollupSql
         on conflict (app, value_id, day) do update set events = old.events + excluded.events, people = old.people + excluded.people;
         """;
 
+    /// <summary>Takes away what saved funnels came to on the days that the events may change.</summary>
+    public const string Funnels =
+        """
+        delete from analytics.funnel_day
+        using analytics.funnel, (select distinct app, day, case kind when 1 then value else 'screen:' || value end as step from item where kind in (1, 2)) changed
+        where funnel.id = funnel_day.funnel_id and changed.app = funnel.app and changed.step = any (funnel.steps)
+          and funnel_day.day between changed.day - (funnel.within_hours + 23) / 24 and changed.day
+        """;
+
     /// <summary>Who was active when, and the cohorts: an event from before somebody's first day moves him to another cohort, with all his periods.</summary>
     public const string Periods =
         """

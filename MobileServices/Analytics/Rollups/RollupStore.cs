@@ -48,6 +48,7 @@ internal sealed class RollupStore(NpgsqlDataSource database, IOptions<AnalyticsO
             await RunAsync(RollupSql.People);
             await RunAsync(RollupSql.Outcomes);
             await RunAsync(RollupSql.Values);
+            await RunAsync(RollupSql.Funnels);
             await RunAsync(RollupSql.Periods);
             await RunAsync(_sessions);
         }

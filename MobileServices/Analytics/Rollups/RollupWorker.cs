@@ -1,16 +1,21 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Options;
+using MobileServices.Analytics.Queries;
 using Npgsql;
 
 namespace MobileServices.Analytics.Rollups;
 
 /// <summary>Brings stored events into the numbers. Every replica tries; a lock in the database lets one at a time.</summary>
 internal sealed class RollupWorker(
-    RollupStore store, RetentionStore retention, IOptions<AnalyticsOptions> options, AnalyticsMetrics metrics, TimeProvider time, ILogger<RollupWorker> logger)
+    RollupStore store, RetentionStore retention, FunnelStore funnels, IOptions<AnalyticsOptions> options, AnalyticsMetrics metrics, TimeProvider time, ILogger<RollupWorker> logger)
     : BackgroundService
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetentionPause = TimeSpan.FromHours(1);
+    private static readonly TimeSpan FunnelPause = TimeSpan.FromSeconds(15);
+
+    // Many small portions cost more than a large one.
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(500);
 
     private readonly Channel<bool> _told = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
@@ -38,6 +43,7 @@ internal sealed class RollupWorker(
         await using var connection = await store.OpenAsync(ct);
         // Not at the start, which has enough to do.
         var cleanedAt = time.GetTimestamp();
+        var filledAt = time.GetTimestamp();
         while (true)
         {
             if (await RollupStore.IsBehindAsync(connection, ct))
@@ -49,11 +55,19 @@ internal sealed class RollupWorker(
                 await retention.StepAsync(ct);
                 cleanedAt = time.GetTimestamp();
             }
+            if (time.GetElapsedTime(filledAt) > FunnelPause)
+            {
+                while (await funnels.FillAsync(ct) && !_told.Reader.TryPeek(out _))
+                {
+                }
+                filledAt = time.GetTimestamp();
+            }
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(options.Value.PollSeconds), time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, patience.Token);
             try
             {
                 await _told.Reader.ReadAsync(either.Token);
+                await Task.Delay(Gathering, time, ct);
             }
             catch (OperationCanceledException) when (!ct.IsCancellationRequested)
             {
