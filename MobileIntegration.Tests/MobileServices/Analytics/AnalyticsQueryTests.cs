@@ -213,6 +213,28 @@ public sealed class AnalyticsQueryTests(AnalyticsService service) : IClassFixtur
     }
 
     [Fact]
+    public async Task A_day_that_nobody_keeps_is_dropped_whole_and_made_again_when_an_event_of_it_comes()
+    {
+        (string, string)[] own = [("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync())];
+        await using var usual = service.Start(own);
+        await using var brief = service.Start([.. own, ("Analytics:MostAgeDays", "1"), ("Analytics:RetentionDays", "2")]);
+        var app = await service.NewAppAsync(usual);
+        await app.SendAsync([Track("1", "a", "View", Noon.AddDays(-5)), Track("2", "a", "View", DateTimeOffset.UtcNow)]);
+        await app.CountedAsync();
+
+        await brief.Services.GetRequiredService<RetentionStore>().StepAsync(CancellationToken.None);
+
+        await using var database = new NpgsqlConnection(own[0].Item2);
+        var part = $"analytics.event_{Noon.AddDays(-5):yyyyMMdd}";
+        Assert.Null(await database.ExecuteScalarAsync<string>("select to_regclass(@part)::text", new { part }));
+        Assert.Equal(2, await app.EventsAsync());
+        await app.SendAsync([Track("1", "a", "View", Noon.AddDays(-5)), Track("3", "a", "View", Noon.AddDays(-5))]);
+        await app.CountedAsync();
+        Assert.Equal(3, await app.EventsAsync());
+        Assert.Equal(1, await database.ExecuteScalarAsync<int>($"select count(*) from {part}"));
+    }
+
+    [Fact]
     public async Task The_journey_of_a_user_joins_what_services_tell_apps_say_and_orders()
     {
         var app = await service.NewAppAsync();

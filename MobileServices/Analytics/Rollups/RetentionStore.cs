@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dapper;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -7,10 +8,11 @@ namespace MobileServices.Analytics.Rollups;
 /// <summary>What is older than its app's time goes: whole days at once where no app keeps them. Totals stay.</summary>
 internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<AnalyticsOptions> options, TimeProvider time)
 {
-    private const string Sql =
-        """
-        create temp table cutoff on commit drop as
-        select id as app, @today::date - coalesce(retention_days, @days) as day from analytics.app;
+    private const string Cutoff = "select id as app, @today::date - coalesce(retention_days, @days) as day from analytics.app";
+
+    private const string Rows =
+        $"""
+        create temp table cutoff on commit drop as {Cutoff};
 
         do $$
         declare
@@ -21,15 +23,11 @@ internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<Analyti
             for part in
                 select child.relname as name, to_date(right(child.relname, 8), 'YYYYMMDD') as day
                 from pg_inherits join pg_class child on child.oid = inhrelid
-                where inhparent in ('analytics.event'::regclass, 'analytics.daily'::regclass)
+                where inhparent in ('analytics.event'::regclass, 'analytics.daily'::regclass) and to_date(right(child.relname, 8), 'YYYYMMDD') >= oldest
             loop
-                if part.day < oldest then
-                    execute format('drop table analytics.%I', part.name);
-                else
-                    for one in select app from cutoff where day > part.day and exists (select from analytics.app where id = cutoff.app and retention_days is not null) loop
-                        execute format('delete from analytics.%I where app = %s', part.name, one.app);
-                    end loop;
-                end if;
+                for one in select app from cutoff where cutoff.day > part.day loop
+                    execute format('delete from analytics.%I where app = %s', part.name, one.app);
+                end loop;
             end loop;
         end $$;
 
@@ -42,21 +40,34 @@ internal sealed class RetentionStore(NpgsqlDataSource database, IOptions<Analyti
         delete from analytics.outcome where at < (@today::date - @days)::timestamp at time zone 'UTC';
         """;
 
+    private const string Parts =
+        $"""
+        select child.relname from pg_inherits join pg_class child on child.oid = inhrelid
+        where inhparent in ('analytics.event'::regclass, 'analytics.daily'::regclass) and to_date(right(child.relname, 8), 'YYYYMMDD') < (select min(day) from ({Cutoff}) cutoff)
+        """;
+
     public async Task StepAsync(CancellationToken ct)
     {
+        var parameters = new
+        {
+            today = time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
+            days = options.Value.RetentionDays,
+            dedupe = options.Value.DedupeDays,
+        };
         await using var connection = await database.OpenConnectionAsync(ct);
+        await InLockAsync(connection, Rows, parameters, ct);
+        foreach (var part in await connection.QueryAsync<string>(new CommandDefinition(Parts, parameters, cancellationToken: ct)))
+        {
+            // Each by itself: whoever reads or writes events waits for no more than one.
+            await InLockAsync(connection, $"set local lock_timeout = '5s'; drop table analytics.\"{part}\"", null, ct);
+        }
+    }
+
+    private static async Task InLockAsync(NpgsqlConnection connection, string sql, object? parameters, CancellationToken ct)
+    {
         await using var transaction = await connection.BeginTransactionAsync(ct);
         await connection.ExecuteAsync(new CommandDefinition(RollupSql.Lock, transaction: transaction, commandTimeout: 120, cancellationToken: ct));
-        await connection.ExecuteAsync(new CommandDefinition("set local lock_timeout = '5s'", transaction: transaction, cancellationToken: ct));
-        await connection.ExecuteAsync(new CommandDefinition(
-            Sql,
-            new
-            {
-                today = time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture),
-                days = options.Value.RetentionDays,
-                dedupe = options.Value.DedupeDays,
-            },
-            transaction, commandTimeout: 600, cancellationToken: ct));
+        await connection.ExecuteAsync(new CommandDefinition(sql, parameters, transaction, commandTimeout: 600, cancellationToken: ct));
         await transaction.CommitAsync(ct);
     }
 }

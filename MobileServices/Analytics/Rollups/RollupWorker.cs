@@ -11,8 +11,11 @@ internal sealed class RollupWorker(
     : BackgroundService
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan RetentionPause = TimeSpan.FromHours(1);
+    private static readonly TimeSpan RetentionPause = TimeSpan.FromHours(6);
     private static readonly TimeSpan FunnelPause = TimeSpan.FromSeconds(15);
+
+    /// <summary>After a portion of so many events the next one does not wait for more to come.</summary>
+    private const int Full = 5000;
 
     // Many small portions cost more than a large one.
     private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(500);
@@ -87,6 +90,11 @@ internal sealed class RollupWorker(
                 return;
             }
             metrics.Counted(portion.New, portion.Duplicates, time.GetElapsedTime(started));
+            if (portion.New + portion.Duplicates < Full)
+            {
+                // Whoever stored more since has told of it.
+                return;
+            }
         }
     }
 }
