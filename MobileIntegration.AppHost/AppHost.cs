@@ -28,7 +28,7 @@ Group<Projects.IntegrationServices>("integration", ["customers", "products", "or
     .WithReference(redis)
     .WithEnvironment("Changes__Address", "http://changes")
     .WithEnvironment("Changes__DropFolder", builder.Configuration["DropFolder"]));
-Group<Projects.MobileServices>("mobile", authority is null ? ["devices", "configuration", "push", "sync", "identity"] : ["devices", "configuration", "push", "sync"], [mobiledb, integrationdb],
+Group<Projects.MobileServices>("mobile", ["devices", "configuration", "push", "sync", "analytics", .. authority is null ? ["identity"] : Array.Empty<string>()], [mobiledb, integrationdb],
     mobile => mobile.WithReference(redis).WaitFor(redis));
 Group<Projects.FrontendServices>("frontend", ["home", "catalog", "app-orders", "account"], [frontenddb], frontend => frontend.WithReference(redis).WaitFor(redis));
 

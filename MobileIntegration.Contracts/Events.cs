@@ -40,3 +40,34 @@ public sealed record StockChanged(string ProductId, string StoreId, int? OnHand,
 {
     public static string SubjectOf(string productId, string storeId) => $"stock:{storeId}/{productId}";
 }
+
+/// <summary>
+/// What a service did for users: steps of the journey from a push to an order. Told in bundles, of a thousand at most. A subject's bundles are taken one after the
+/// other; a service that tells from many transactions at once uses a subject for each of its workers.
+/// </summary>
+/// <param name="Outcomes">Each is counted once, by its step and reference.</param>
+public sealed record UserOutcomes(OutcomeStep Step, IReadOnlyList<UserOutcome> Outcomes)
+{
+    /// <param name="source">Such as <c>push</c> or <c>push-2</c>.</param>
+    public static string SubjectOf(string source) => $"outcomes:{source}";
+}
+
+/// <param name="UserId">As apps name him to the analytics: for orders to be his, the customer's number.</param>
+/// <param name="Reference">What makes it this one and no other, such as the notification's and the device's id.</param>
+/// <param name="At">UTC.</param>
+public sealed record UserOutcome(string UserId, string Reference, DateTimeOffset At);
+
+public enum OutcomeStep
+{
+    /// <summary>A push was given to the network.</summary>
+    Sent = 1,
+
+    /// <summary>The network, or the device, said that it is there.</summary>
+    Delivered = 2,
+
+    /// <summary>The user opened it.</summary>
+    Opened = 3,
+
+    /// <summary>A device of the user got its changes.</summary>
+    Synced = 4,
+}

@@ -40,6 +40,12 @@ public static class Scopes
     /// <summary>Feature flags and configuration values of all apps: for administrators.</summary>
     public const string ConfigurationAdmin = "configuration.admin";
 
+    /// <summary>What apps do, in numbers: for back-office clients.</summary>
+    public const string Analytics = "analytics";
+
+    /// <summary>Apps whose events are taken, their write keys, and the data of single people: for administrators.</summary>
+    public const string AnalyticsAdmin = "analytics.admin";
+
     /// <summary>Client applications of the gateway and their API keys: for administrators.</summary>
     public const string GatewayAdmin = "gateway.admin";
 
@@ -63,6 +69,8 @@ public static class Scopes
         [Push] = "Receive push messages on this device",
         [PushSend] = "Send push messages to all devices, and manage the networks of apps",
         [ConfigurationAdmin] = "Manage feature flags and configuration values of all apps",
+        [Analytics] = "See what apps are used for, in numbers",
+        [AnalyticsAdmin] = "Manage the apps whose events are taken, and erase and export the data of one person",
         [GatewayAdmin] = "Manage client applications and their API keys",
         [Customers] = "See the data of all customers",
         [Users] = "Manage the accounts of all users",

@@ -1,4 +1,5 @@
 using MobileIntegration.ServiceDefaults;
+using MobileServices.Analytics;
 using MobileServices.Configuration;
 using MobileServices.Devices;
 using MobileServices.Identity;
@@ -14,7 +15,8 @@ return await ServiceProcess.RunAsync(() =>
         new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true),
         new Slice("configuration", ConfigurationSetup.AddConfiguration, ConfigurationEndpoints.MapConfiguration, Public: true),
         new Slice("push", PushSetup.AddPush, PushEndpoints.MapPush, Public: true),
-        new Slice("sync", SyncSetup.AddSync, SyncEndpoints.MapSync, Scopes.Sync));
+        new Slice("sync", SyncSetup.AddSync, SyncEndpoints.MapSync, Scopes.Sync),
+        new Slice("analytics", AnalyticsSetup.AddAnalytics, AnalyticsEndpoints.MapAnalytics, Public: true));
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

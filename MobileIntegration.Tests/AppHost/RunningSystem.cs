@@ -66,7 +66,7 @@ public sealed class GroupedSystem() : RunningSystem
     public override HttpClient ClientOf(string microservice) => App.CreateHttpClient(microservice switch
     {
         "crm" or "erp" or "pim" or "wms" => "backends",
-        "devices" or "identity" or "configuration" or "push" or "sync" => "mobile",
+        "devices" or "identity" or "configuration" or "push" or "sync" or "analytics" => "mobile",
         _ => "integration",
     });
 }
@@ -76,7 +76,7 @@ public sealed class SplitSystem() : RunningSystem("Topology=split")
     public override IReadOnlyList<string> HomeServices { get; } = ["gateway", "home", "customers", "products", "orders", "inventory", "crm", "pim", "erp"];
 
     protected override IReadOnlyList<string> Resources { get; } =
-        ["gateway", "home", "catalog", "app-orders", "account", "customers", "products", "orders", "inventory", "commands", "changes", "devices", "configuration", "push", "sync", "identity", "crm", "erp", "pim", "wms"];
+        ["gateway", "home", "catalog", "app-orders", "account", "customers", "products", "orders", "inventory", "commands", "changes", "devices", "configuration", "push", "sync", "analytics", "identity", "crm", "erp", "pim", "wms"];
 
     public override string Identity => "identity";
 

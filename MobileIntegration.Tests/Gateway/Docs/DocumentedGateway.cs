@@ -35,7 +35,7 @@ public sealed class DocumentedGateway : IAsyncLifetime
         [
             database, ("Authentication:Authority", Issuer), ("Authentication:InternalAddress", "http://identity/identity"),
             TestServices.At("devices", _mobile.Address), TestServices.At("identity", _mobile.Address), TestServices.At("commands", _integration.Address),
-            TestServices.At("changes", _integration.Address), TestServices.At("configuration", _mobile.Address), TestServices.At("push", _mobile.Address), TestServices.At("sync", _mobile.Address),
+            TestServices.At("changes", _integration.Address), TestServices.At("configuration", _mobile.Address), TestServices.At("push", _mobile.Address), TestServices.At("sync", _mobile.Address), TestServices.At("analytics", _mobile.Address),
             .. new[] { "home", "catalog", "app-orders", "account" }.Select(name => TestServices.At(name, _frontend.Address)),
         ];
         Gateway = Start();
