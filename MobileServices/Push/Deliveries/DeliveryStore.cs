@@ -68,18 +68,16 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
     public async Task WriteAsync(IReadOnlyCollection<DeliveryChange> changes, long batch, int leaseSeconds, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
-        await WriteAsync(transaction, FinishedSql, changes, batch, ct);
-        await connection.ExecuteAsync(new CommandDefinition(
-            "update push.batch set lease_until = now() + make_interval(secs => @leaseSeconds) where id = @batch", new { batch, leaseSeconds }, transaction, cancellationToken: ct));
-        await transaction.CommitAsync(ct);
+        // Both statements in one message, which is one transaction.
+        await WriteAsync(connection, null, $"{FinishedSql}; {RenewSql}", changes, batch, leaseSeconds, ct);
     }
 
     /// <summary>Writes down what becomes of deliveries that the transaction has claimed.</summary>
     public static Task ClaimedAsync(NpgsqlTransaction transaction, IReadOnlyCollection<DeliveryChange> changes, long? batch, CancellationToken ct) =>
-        WriteAsync(transaction, ClaimedSql, changes, batch, ct);
+        WriteAsync(transaction.Connection!, transaction, ClaimedSql, changes, batch, 0, ct);
 
-    private static async Task WriteAsync(NpgsqlTransaction transaction, string sql, IReadOnlyCollection<DeliveryChange> changes, long? batch, CancellationToken ct)
+    private static async Task WriteAsync(
+        NpgsqlConnection connection, NpgsqlTransaction? transaction, string sql, IReadOnlyCollection<DeliveryChange> changes, long? batch, int leaseSeconds, CancellationToken ct)
     {
         var count = changes.Count;
         var (messages, devices, states, dues) = (new Guid[count], new Guid[count], new string[count], new DateTime?[count]);
@@ -91,8 +89,8 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
             (waits[at], places[at], ids[at], decisions[at], attempts[at]) = (change.WaitsFor, change.Place, change.NetworkId, change.Decision, change.Attempt);
             at++;
         }
-        await transaction.Connection!.ExecuteAsync(new CommandDefinition(
-            sql, new { messages, devices, states, dues, waits, places, ids, decisions, attempts, batch }, transaction, cancellationToken: ct));
+        await connection.ExecuteAsync(new CommandDefinition(
+            sql, new { messages, devices, states, dues, waits, places, ids, decisions, attempts, batch, leaseSeconds }, transaction, cancellationToken: ct));
     }
 
     /// <summary>
@@ -153,6 +151,8 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
         left join push.credential k on k.app_id = m.app_id and k.network = d.network
         left join push.channel c on c.app_id = m.app_id and c.network = d.network and c.host = r.host
         """;
+
+    private const string RenewSql = "update push.batch set lease_until = now() + make_interval(secs => @leaseSeconds) where id = @batch";
 
     private const string Rows =
         """

@@ -19,6 +19,7 @@ internal sealed class Sender(
     private const int Wave = 50;
     private const int MostWritten = 500;
     private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(10);
 
     private readonly PushOptions _options = options.Value;
     private readonly SemaphoreSlim _inFlight = new(options.Value.InFlight);
@@ -108,7 +109,7 @@ internal sealed class Sender(
 
     private async Task SendAllAsync(long batch, List<Ready> sending, CancellationToken stopping)
     {
-        var results = Channel.CreateUnbounded<DeliveryChange>(new() { SingleReader = true });
+        var results = Channel.CreateUnbounded<DeliveryChange>();
         var writing = WriteAsync(batch, results.Reader);
         var running = new List<Task>(sending.Count);
         var mark = MarkAsync(batch, Math.Min(Wave, sending.Count));
@@ -274,6 +275,11 @@ internal sealed class Sender(
         var changes = new List<DeliveryChange>(MostWritten);
         while (await results.WaitToReadAsync(CancellationToken.None))
         {
+            if (results.Count < Wave)
+            {
+                // A wave's answers come close to one another: to write each down alone costs more than to send it.
+                await Task.Delay(Gathering, time, CancellationToken.None);
+            }
             while (changes.Count < MostWritten && results.TryRead(out var change))
             {
                 changes.Add(change);
