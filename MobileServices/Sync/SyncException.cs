@@ -60,7 +60,7 @@ internal static class SyncAnswers
             // It was deleted meanwhile.
             return new Failure(SyncException.NoDatabase());
         }
-        catch (InvalidOperationException failure) when (failure.Source is "System.Text.Json" && !http.Response.HasStarted)
+        catch (InvalidOperationException failure) when (failure.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) is true && !http.Response.HasStarted)
         {
             return new Failure(SyncException.Bad("invalid UTF-8 JSON: a text that is read here holds half of a surrogate pair"));
         }
