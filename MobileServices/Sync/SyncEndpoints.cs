@@ -67,18 +67,20 @@ public static class SyncEndpoints
     private static void MapDocuments(RouteGroupBuilder database)
     {
         database.MapPost("", DocumentEndpoints.PostAsync).WithSummary("Creates a document").Answers(201).Refuses(409);
-        foreach (var path in new[] { "/{id}", "/_design/{id}", "/_local/{id}" })
+        // The same by another name, and in the document once.
+        var again = database.MapGroup("").ExcludeFromDescription();
+        foreach (var (path, group) in new[] { ("/{id}", database), ("/_design/{id}", again), ("/_local/{id}", again) })
         {
-            database.MapMethods(path, Read, DocumentEndpoints.GetAsync).WithSummary("A document, or several revisions of it (open_revs)").Answers();
-            database.MapPut(path, DocumentEndpoints.PutAsync).WithSummary("Writes a document").Answers(201).Refuses(409).Refuses(412).Refuses(413);
-            database.MapDelete(path, DocumentEndpoints.DeleteAsync).WithSummary("Deletes a document: a tombstone stays").Answers().Refuses(409);
-            database.MapMethods(path, Copy, DocumentEndpoints.CopyAsync).ExcludeFromDescription();
+            group.MapMethods(path, Read, DocumentEndpoints.GetAsync).WithSummary("A document, or several revisions of it (open_revs)").Answers();
+            group.MapPut(path, DocumentEndpoints.PutAsync).WithSummary("Writes a document").Answers(201).Refuses(409).Refuses(412).Refuses(413);
+            group.MapDelete(path, DocumentEndpoints.DeleteAsync).WithSummary("Deletes a document: a tombstone stays").Answers().Refuses(409);
+            group.MapMethods(path, Copy, DocumentEndpoints.CopyAsync).ExcludeFromDescription();
         }
-        foreach (var path in new[] { "/{id}/{**attachment}", "/_design/{id}/{**attachment}" })
+        foreach (var (path, group) in new[] { ("/{id}/{**attachment}", database), ("/_design/{id}/{**attachment}", again) })
         {
-            database.MapMethods(path, Read, AttachmentEndpoints.GetAsync).WithSummary("An attachment, or a range of it").Produces(200, contentType: "application/octet-stream").Refuses(400).Refuses(404).Refuses(416);
-            database.MapPut(path, AttachmentEndpoints.PutAsync).WithSummary("Writes an attachment").Answers(201).Refuses(409).Refuses(413);
-            database.MapDelete(path, AttachmentEndpoints.DeleteAsync).WithSummary("Deletes an attachment").Answers().Refuses(409);
+            group.MapMethods(path, Read, AttachmentEndpoints.GetAsync).WithSummary("An attachment, or a range of it").Produces(200, contentType: "application/octet-stream").Refuses(400).Refuses(404).Refuses(416);
+            group.MapPut(path, AttachmentEndpoints.PutAsync).WithSummary("Writes an attachment").Answers(201).Refuses(409).Refuses(413);
+            group.MapDelete(path, AttachmentEndpoints.DeleteAsync).WithSummary("Deletes an attachment").Answers().Refuses(409);
         }
     }
 

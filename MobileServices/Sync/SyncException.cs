@@ -60,6 +60,10 @@ internal static class SyncAnswers
             // It was deleted meanwhile.
             return new Failure(SyncException.NoDatabase());
         }
+        catch (InvalidOperationException failure) when (failure.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) is true && !http.Response.HasStarted)
+        {
+            return new Failure(SyncException.Bad("invalid UTF-8 JSON: a text that is read here holds half of a surrogate pair"));
+        }
         catch (BadHttpRequestException failure) when (!http.Response.HasStarted)
         {
             return new Failure(failure.StatusCode is 413 ? SyncException.TooLarge("The request entity is too large.") : new(failure.StatusCode, "bad_request", failure.Message));

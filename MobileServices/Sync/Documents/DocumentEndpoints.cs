@@ -24,6 +24,10 @@ internal static class DocumentEndpoints
             await new OpenRevs(call, database, documents, json, blobs).AnswerAsync(id, document);
             return;
         }
+        if (call.Query.Text("rev") is { Length: > 0 } rev)
+        {
+            NewDocument.ParseRev(rev);
+        }
         if (document is null)
         {
             throw SyncException.Missing();

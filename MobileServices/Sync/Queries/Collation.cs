@@ -11,11 +11,24 @@ internal static class Collation
         return order is not 0 ? order : one.ValueKind switch
         {
             JsonValueKind.Number => Number(one, other),
-            JsonValueKind.String => string.CompareOrdinal(one.GetString(), other.GetString()),
+            JsonValueKind.String => string.CompareOrdinal(TextOf(one), TextOf(other)),
             JsonValueKind.Array => List(one, other),
             JsonValueKind.Object => Object(one, other),
             _ => 0,
         };
+    }
+
+    /// <summary>A text with half of a surrogate pair is none that can be read; it is kept and compared as it was written.</summary>
+    public static string TextOf(JsonElement value)
+    {
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            return value.GetRawText();
+        }
     }
 
     public static string NameOf(JsonElement value) => value.ValueKind switch

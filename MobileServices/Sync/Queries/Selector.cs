@@ -105,10 +105,10 @@ internal static class Selector
                 return value => value is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out var whole) && whole % divisor == remainder;
             case "$regex":
                 var pattern = Pattern(argument);
-                return value => value is { ValueKind: JsonValueKind.String } text && pattern.IsMatch(text.GetString()!);
+                return value => value is { ValueKind: JsonValueKind.String } text && pattern.IsMatch(Collation.TextOf(text));
             case "$beginsWith":
                 var start = argument.ValueKind is JsonValueKind.String ? argument.GetString()! : throw Bad("$beginsWith needs a text.");
-                return value => value is { ValueKind: JsonValueKind.String } text && text.GetString()!.StartsWith(start, StringComparison.Ordinal);
+                return value => value is { ValueKind: JsonValueKind.String } text && Collation.TextOf(text).StartsWith(start, StringComparison.Ordinal);
             case "$and" or "$or" or "$nor":
                 var conditions = new List<Condition>();
                 foreach (var item in List(name, argument))
