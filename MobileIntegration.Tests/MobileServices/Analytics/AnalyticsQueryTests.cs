@@ -263,6 +263,29 @@ public sealed class AnalyticsQueryTests(AnalyticsService service) : IClassFixtur
     }
 
     [Fact]
+    public async Task An_order_that_the_integration_tells_of_is_the_last_step_of_the_journey()
+    {
+        var (mobile, integration) = (await TestPostgres.CreateDatabaseAsync(), await TestPostgres.CreateDatabaseAsync());
+        await using var replica = service.Start(("ConnectionStrings:mobiledb", mobile), ("ConnectionStrings:integrationdb", integration));
+        await using var own = new NpgsqlConnection(mobile);
+        await own.ExecuteAsync("insert into analytics.outcome (step, reference, user_id, at) values (1, 'n-1', 'C-000001', now() - interval '1 hour')");
+        await using var orders = new NpgsqlConnection(integration);
+        await orders.OpenAsync();
+
+        var order = 4_500_000_000;
+        await Eventually.TrueAsync(async () =>
+        {
+            // Those from before its first start a subscriber does not have.
+            await using var transaction = await orders.BeginTransactionAsync();
+            var id = $"{order++}";
+            await transaction.PublishAsync([NewEvent.Of(OrderChanged.SubjectOf(id), 1, DateTimeOffset.UtcNow, new OrderChanged(id, "C-000001", OrderStatus.Open))], CancellationToken.None);
+            await transaction.CommitAsync();
+            var journey = await replica.Http.GetFromJsonAsync<JsonElement>("/analytics/journey?step=sent&step=ordered");
+            return journey.GetProperty("items")[1].GetProperty("people").GetInt64() is 1;
+        }, Patience);
+    }
+
+    [Fact]
     public async Task A_query_needs_its_scope_and_a_range_that_is_not_too_long()
     {
         var app = await service.NewAppAsync();
