@@ -198,7 +198,14 @@ public sealed class FailureTests(PushService service) : IClassFixture<PushServic
         var port = TestServices.FreePort();
         using var answer = await http.PutAsJsonAsync($"/push/registrations/{Guid.NewGuid()}", new
         {
-            appId = app, network = "webpush", address = $"http://127.0.0.1:{port}/push/nobody", keys = PushService.Keys(), platform = "web", appVersion = "1.0.0", locale = "en", timeZone = "UTC",
+            appId = app,
+            network = "webpush",
+            address = $"http://127.0.0.1:{port}/push/nobody",
+            keys = PushService.Keys(),
+            platform = "web",
+            appVersion = "1.0.0",
+            locale = "en",
+            timeZone = "UTC",
         });
         Assert.True(answer.IsSuccessStatusCode);
 

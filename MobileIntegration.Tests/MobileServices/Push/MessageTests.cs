@@ -57,8 +57,15 @@ public sealed class MessageTests(PushService service) : IClassFixture<PushServic
         var app = await service.NewReadyAppAsync();
         using var all = await service.Http.PostAsJsonAsync("/push/messages", new
         {
-            app = "no app", audience = "a &&", urgency = "now", ttlSeconds = -1, category = "a b", sendAt = "2026-01-01T00:00:00Z", sendAtLocal = "2026-01-01T00:00:00",
-            frequencyCap = new { count = 0, hours = 1 }, content = new { image = "http://shop.example/a.png" },
+            app = "no app",
+            audience = "a &&",
+            urgency = "now",
+            ttlSeconds = -1,
+            category = "a b",
+            sendAt = "2026-01-01T00:00:00Z",
+            sendAtLocal = "2026-01-01T00:00:00",
+            frequencyCap = new { count = 0, hours = 1 },
+            content = new { image = "http://shop.example/a.png" },
         });
         Assert.Equal(
             ["app", "audience", "category", "content.image", "frequencyCap", "sendAt", "ttlSeconds", "urgency"],
@@ -270,7 +277,11 @@ public sealed class MessageTests(PushService service) : IClassFixture<PushServic
 
         var capped = await Task.WhenAll(Enumerable.Range(0, 12).Select(number => service.SendAsync(new
         {
-            app, audience = "all", content = new { title = $"{number}" }, category = "news", frequencyCap = new { count = 3, hours = 24 },
+            app,
+            audience = "all",
+            content = new { title = $"{number}" },
+            category = "news",
+            frequencyCap = new { count = 3, hours = 24 },
         })));
         var counts = await Task.WhenAll(capped.Select(service.CompletedAsync));
         Assert.Equal(3, counts.Sum(count => count.GetValueOrDefault("accepted")));

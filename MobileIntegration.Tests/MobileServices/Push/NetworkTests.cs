@@ -66,7 +66,12 @@ public sealed class NetworkTests(PushService service) : IClassFixture<PushServic
         {
             await service.CompletedAsync(await service.SendAsync(new
             {
-                app, audience = "all", collapseKey = "k", ttlSeconds = 3600, urgency = "high", category = "news",
+                app,
+                audience = "all",
+                collapseKey = "k",
+                ttlSeconds = 3600,
+                urgency = "high",
+                category = "news",
                 content = new { title = "Hello", body = "There", badge = 1, sound = "ding", data = new { page = "/" }, actions = new[] { new { id = "open", title = "Open" } } },
             }));
         }
@@ -243,7 +248,10 @@ public sealed class NetworkTests(PushService service) : IClassFixture<PushServic
     {
         using var process = Process.Start(new ProcessStartInfo("node", [script])
         {
-            WorkingDirectory = NpmClients.Folder(), RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            WorkingDirectory = NpmClients.Folder(),
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         })!;
         await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();

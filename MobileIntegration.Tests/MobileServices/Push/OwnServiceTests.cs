@@ -73,7 +73,9 @@ public sealed class OwnServiceTests : IAsyncLifetime
 
         Task<string> DecryptAsync(JsonElement message) => NpmPushService.RunAsync("http-ece.mjs", JsonSerializer.Serialize(new
         {
-            body = Convert.ToBase64String(Base64Url.DecodeFromChars(message.Text("body"))), key = Convert.ToBase64String(device.D!), auth,
+            body = Convert.ToBase64String(Base64Url.DecodeFromChars(message.Text("body"))),
+            key = Convert.ToBase64String(device.D!),
+            auth,
         }));
     }
 
@@ -146,7 +148,13 @@ public sealed class OwnServiceTests : IAsyncLifetime
         var device = Guid.NewGuid();
         using (var answer = await ada.PutAsJsonAsync($"/push/registrations/{device}", new
         {
-            appId = app, network = "own", address = subscription.Endpoint, platform = "linux", appVersion = "1.0.0", locale = "en", timeZone = "UTC",
+            appId = app,
+            network = "own",
+            address = subscription.Endpoint,
+            platform = "linux",
+            appVersion = "1.0.0",
+            locale = "en",
+            timeZone = "UTC",
         }))
         {
             Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
@@ -200,7 +208,10 @@ public sealed class OwnServiceTests : IAsyncLifetime
     {
         using var process = Process.Start(new ProcessStartInfo("node", ["web-push.mjs", JsonSerializer.Serialize(new { endpoint, keys, vapid, payload, options })])
         {
-            WorkingDirectory = NpmClients.Folder(), RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["NODE_EXTRA_CA_CERTS"] = _front.CertificateFile },
+            WorkingDirectory = NpmClients.Folder(),
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["NODE_EXTRA_CA_CERTS"] = _front.CertificateFile },
         })!;
         var (code, output, error) = await process.EndAsync();
         Assert.True(code is 0, error);
