@@ -1,10 +1,10 @@
 using System.Data;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.Options;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Revisions;
-using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace MobileServices.Sync.Documents;
