@@ -240,8 +240,9 @@ public sealed partial class LimitsTests(LimitedGateways gateways) : IClassFixtur
             await gateways.One.StatusAsync(client.Key);
         }
         await gateways.One.StatusAsync("wrong", user: $"{Guid.NewGuid()}");
+        // A call within a large limit is counted when its answer goes out.
         Assert.Equal(
-            [.. Enumerable.Repeat("passed per-user", 3), "refused per-user", "refused_from_memory per-user", "passed user", "key_refused -"], counted);
+            [.. Enumerable.Repeat("passed per-user", 3), "refused per-user", "refused_from_memory per-user", "key_refused -", "passed user"], counted);
     }
 
     [Fact]
