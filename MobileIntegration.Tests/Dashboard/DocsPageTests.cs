@@ -43,20 +43,32 @@ public sealed class DocsPageTests(RunningSystem system)
         await page.GotoAsync($"{system.Browsing.Gateway}/docs/#tag/home/GET/api/home");
         await page.GetByRole(AriaRole.Button, new() { Name = "Test Request (get /api/home)" }).ClickAsync();
         var client = page.GetByRole(AriaRole.Dialog, new() { Name = "API Client" });
-        // A home page that is late on a busy machine is a 503 or 504: asked again.
+        // A home page that is late on a busy machine is a 503 or 504, or lacks the section that came too late: asked again.
         await Eventually.TrueAsync(
             async () =>
             {
                 await client.GetByRole(AriaRole.Button, new() { Name = "Send get request to" }).ClickAsync();
                 var status = client.GetByText(new Regex("^[2-5][0-9]{2} "));
                 await status.First.WaitForAsync();
-                return (await status.First.TextContentAsync())!.StartsWith("200", StringComparison.Ordinal);
+                return (await status.First.TextContentAsync())!.StartsWith("200", StringComparison.Ordinal) && await ShowsCustomerAsync(client);
             },
             TimeSpan.FromSeconds(120));
-        await Assertions.Expect(client.GetByText("C-000123").First).ToBeVisibleAsync();
         await ShootAsync(page, "docs-answer");
         Assert.Empty(complaints);
         Assert.Empty(foreign);
+    }
+
+    private static async Task<bool> ShowsCustomerAsync(ILocator client)
+    {
+        try
+        {
+            await client.GetByText("C-000123").First.WaitForAsync(new() { Timeout = 10_000 });
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
     }
 
     private static Task ShootAsync(IPage page, string name) => Environment.GetEnvironmentVariable("SCREENSHOTS") is { Length: > 0 } folder
