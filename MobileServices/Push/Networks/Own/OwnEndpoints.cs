@@ -22,7 +22,7 @@ internal static class OwnEndpoints
         app.MapPost("/own/subscriptions", SubscribeAsync).WithSummary("Subscribes at the own push service (RFC 8030, section 4)").ProducesValidationProblem();
         app.MapDelete("/own/subscriptions/{id}", UnsubscribeAsync).WithSummary("Ends a subscription; idempotent");
         app.MapGet("/own/subscriptions/{id}/messages", StreamAsync).WithSummary("A stream (SSE) of what is kept for a subscription and of what comes; ?urgency= is the least that is wanted")
-            .DisableRateLimiting().ProducesProblem(404).ProducesProblem(503).ProducesValidationProblem();
+            .DisableRateLimiting().Produces(StatusCodes.Status200OK, contentType: "text/event-stream").ProducesProblem(404).ProducesProblem(503).ProducesValidationProblem();
     }
 
     /// <summary>For whoever knows an unguessable address: senders, and devices that acknowledge.</summary>
