@@ -13,7 +13,7 @@ namespace MobileIntegration.Tests.Gateway;
 public sealed class AppGateTests : IAsyncLifetime
 {
     private const string Shop = "com.example.shop";
-    private static readonly TimeSpan ASecond = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ASecond = Eventually.Promised(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     private readonly DistributedApplication _storage;
@@ -97,7 +97,7 @@ public sealed class AppGateTests : IAsyncLifetime
         await _storage.StopAsync();
 
         var rule = await PutRuleAsync("stop-1.4", "1.4.x");
-        var within = TimeSpan.FromSeconds(3);
+        var within = Eventually.Promised(3);
         await Task.WhenAll(gateways.Select(gateway => Eventually.TrueAsync(() => IsAsync(gateway, "1.4.2", HttpStatusCode.UpgradeRequired), within)));
         Assert.All(gateways, gateway => Assert.True(IsAsync(gateway, "1.5.0", HttpStatusCode.OK).Result));
         await DeleteRuleAsync("stop-1.4", rule);

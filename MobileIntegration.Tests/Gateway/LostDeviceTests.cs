@@ -9,7 +9,7 @@ namespace MobileIntegration.Tests.Gateway;
 
 public sealed class LostDeviceTests(LoginGateways system) : IClassFixture<LoginGateways>
 {
-    private static readonly TimeSpan TwoSeconds = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan TwoSeconds = Eventually.Promised(2);
 
     [Fact]
     public async Task A_lost_device_ends_everywhere_within_two_seconds_and_another_of_the_same_user_goes_on()
@@ -147,7 +147,7 @@ public sealed class LostDeviceWithoutRedisTests(LoginGateways system) : IClassFi
         (await LoginGateways.SendAsync(system.Gateways[0].Http, HttpMethod.Post, $"/devices/{lost.Device}/lost", kept.Token)).EnsureSuccessStatusCode();
 
         // A second until identity looks at the blocked devices, a second until the gateways look at what ended, and time to answer.
-        var within = TimeSpan.FromSeconds(3);
+        var within = Eventually.Promised(3);
         await Task.WhenAll(system.Gateways.Select(gateway =>
             Eventually.TrueAsync(async () => await LoginGateways.StatusAsync(gateway.Http, lost.Token) is 401, within)));
         await Assert.ThrowsAnyAsync<Exception>(() => events.CopyToAsync(Stream.Null));
