@@ -7,7 +7,7 @@ namespace MobileIntegration.Tests.LocalHost.Running;
 public sealed class AppHostProcessTests : IAsyncLifetime
 {
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(90);
-    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(60);
     private readonly string _data = Path.Combine(Path.GetTempPath(), $"apphost-{Guid.CreateVersion7():n}");
     private readonly List<AppHostProcess> _started = [];
 
