@@ -16,7 +16,7 @@ trap 'kill "$pid" 2>/dev/null || true; rm -rf "$data" "$log"' EXIT
 start() {
     : >"$log"
     local began=$EPOCHREALTIME
-    DOTNET_ENVIRONMENT=Development dotnet "$apphost" --data-folder "$data" "$@" >"$log" 2>&1 &
+    DOTNET_ENVIRONMENT=Development DOTNET_EnableWriteXorExecute=0 dotnet "$apphost" --data-folder "$data" "$@" >"$log" 2>&1 &
     pid=$!
     # Waits without asking again and again, which would take processor time from what is measured.
     grep -q -m1 'resources are healthy' < <(tail -n +1 -f --pid="$pid" "$log" 2>/dev/null) || { cat "$log"; exit 1; }
