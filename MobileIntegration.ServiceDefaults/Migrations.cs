@@ -35,26 +35,34 @@ public static class MigrationExtensions
     {
         var logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("MobileIntegration.ServiceDefaults.Migrations");
         var patience = TimeSpan.FromSeconds(app.Services.GetRequiredService<IOptions<MigrationOptions>>().Value.WaitSeconds);
-        foreach (var migration in app.Services.GetServices<Migration>())
+        foreach (var database in app.Services.GetServices<Migration>().GroupBy(migration => migration.ConnectionName))
         {
-            var text = app.Configuration.GetConnectionString(migration.ConnectionName);
+            var text = app.Configuration.GetConnectionString(database.Key);
             if (string.IsNullOrWhiteSpace(text))
             {
-                throw new StartException($"The connection string '{migration.ConnectionName}' is missing. "
-                    + $"Set ConnectionStrings__{migration.ConnectionName} to a PostgreSQL database, or start the service from the AppHost.");
+                throw new StartException($"The connection string '{database.Key}' is missing. "
+                    + $"Set ConnectionStrings__{database.Key} to a PostgreSQL database, or start the service from the AppHost.");
             }
-            // One physical connection, so that the lock lasts as long as the upgrade and not longer.
+            // One physical connection, so that a lock lasts as long as the upgrade and not longer, which asks the server for no types it does not need.
             var settings = new NpgsqlConnectionStringBuilder(text) { Pooling = false, CommandTimeout = 300 };
-            await using var connection = await OpenAsync(migration.ConnectionName, settings, patience, ct);
-            var scripts = Scripts(migration);
-            if (await HaveRunAsync(connection, migration.Schema, scripts, ct))
+            var source = new NpgsqlDataSourceBuilder(settings.ConnectionString);
+            source.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
+            await using var plain = source.Build();
+            await using var connection = await OpenAsync(database.Key, plain, settings, patience, ct);
+            foreach (var migration in database)
             {
-                continue;
+                var scripts = Scripts(migration);
+                if (await HaveRunAsync(connection, migration.Schema, scripts, ct))
+                {
+                    continue;
+                }
+                var name = $"migrations:{migration.Schema}";
+                await RunAsync(connection, "select pg_advisory_lock(hashtextextended($1, 0))", name, ct);
+                await RunAsync(connection, $"create schema if not exists \"{migration.Schema}\"", null, ct);
+                settings.SearchPath = migration.Schema;
+                Upgrade(migration, scripts, settings.ConnectionString, logger);
+                await RunAsync(connection, "select pg_advisory_unlock(hashtextextended($1, 0))", name, ct);
             }
-            await RunAsync(connection, "select pg_advisory_lock(hashtextextended($1, 0))", $"migrations:{migration.Schema}", ct);
-            await RunAsync(connection, $"create schema if not exists \"{migration.Schema}\"", null, ct);
-            settings.SearchPath = migration.Schema;
-            Upgrade(migration, scripts, settings.ConnectionString, logger);
         }
     }
 
@@ -111,12 +119,12 @@ public static class MigrationExtensions
         }
     }
 
-    private static async Task<NpgsqlConnection> OpenAsync(string name, NpgsqlConnectionStringBuilder settings, TimeSpan patience, CancellationToken ct)
+    private static async Task<NpgsqlConnection> OpenAsync(string name, NpgsqlDataSource source, NpgsqlConnectionStringBuilder settings, TimeSpan patience, CancellationToken ct)
     {
         var started = Stopwatch.GetTimestamp();
         while (true)
         {
-            var connection = new NpgsqlConnection(settings.ConnectionString);
+            var connection = source.CreateConnection();
             try
             {
                 // A cancellation between two steps of its handshake does not reach a server that is silent.

@@ -1,3 +1,4 @@
+using System.Data;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
@@ -107,6 +108,7 @@ public static class PostgresBuilderExtensions
     private static async Task CreateDatabasesAsync(PostgresServerResource server, IServiceProvider services, CancellationToken ct)
     {
         var connectionString = new NpgsqlConnectionStringBuilder(await server.GetConnectionStringAsync(ct).ConfigureAwait(false)) { Database = "postgres", Pooling = false };
+        await using var connection = new NpgsqlConnection(connectionString.ConnectionString);
         foreach (var database in server.DatabaseResources)
         {
             var log = services.GetRequiredService<ResourceLoggerService>().GetLogger(database);
@@ -115,8 +117,11 @@ public static class PostgresBuilderExtensions
                 : $"create database \"{database.DatabaseName.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
             try
             {
-                await using var connection = new NpgsqlConnection(connectionString.ConnectionString);
-                await connection.OpenAsync(ct).ConfigureAwait(false);
+                if (connection.State is not ConnectionState.Open)
+                {
+                    await connection.OpenAsync(ct).ConfigureAwait(false);
+                }
+
                 await using var command = connection.CreateCommand();
                 command.CommandText = sql;
                 await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
@@ -135,18 +140,35 @@ public static class PostgresBuilderExtensions
 
     private sealed record CreationScriptAnnotation(string Script) : IResourceAnnotation;
 
+    /// <summary>Whether the server takes a connection. A server's is asked for by each of its databases as well: those that ask at once share the answer.</summary>
     private sealed class SelectOneCheck(IResourceWithConnectionString resource) : IHealthCheck
     {
-        public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        private readonly Lock _lock = new();
+        private Task<HealthCheckResult> _running = Task.FromResult(HealthCheckResult.Healthy());
+
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            lock (_lock)
+            {
+                if (_running.IsCompleted)
+                {
+                    _running = Task.Run(() => CheckAsync(context), CancellationToken.None);
+                }
+
+                return _running.WaitAsync(cancellationToken);
+            }
+        }
+
+        private async Task<HealthCheckResult> CheckAsync(HealthCheckContext context)
         {
             // Without a pool: a connection that the pool keeps would hide a server that takes no new ones.
-            var connectionString = new NpgsqlConnectionStringBuilder(await resource.GetConnectionStringAsync(cancellationToken).ConfigureAwait(false)) { Pooling = false };
+            var connectionString = new NpgsqlConnectionStringBuilder(await resource.GetConnectionStringAsync().ConfigureAwait(false)) { Pooling = false };
             try
             {
                 await using var connection = new NpgsqlConnection(connectionString.ConnectionString);
-                await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
+                await connection.OpenAsync().ConfigureAwait(false);
                 await using var command = new NpgsqlCommand("select 1", connection);
-                await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false);
+                await command.ExecuteScalarAsync().ConfigureAwait(false);
                 return HealthCheckResult.Healthy();
             }
             catch (NpgsqlException failure)

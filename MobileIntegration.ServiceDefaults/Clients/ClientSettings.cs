@@ -45,11 +45,32 @@ internal static class ClientSettings
             $"ConnectionString is missing. Set it in 'ConnectionStrings:{connectionName}', '{section}' or '{section}:{connectionName}'.");
 
     /// <summary>Registers a health check unless one of that name is registered already.</summary>
-    public static void TryAddHealthCheck(this IHostApplicationBuilder builder, HealthCheckRegistration registration)
+    public static void TryAddHealthCheck(this IHostApplicationBuilder builder, string name, Func<IServiceProvider, IHealthCheck> create)
     {
-        if (builder.Properties.TryAdd($"HealthCheck:{registration.Name}", true))
+        if (builder.Properties.TryAdd($"HealthCheck:{name}", true))
         {
-            builder.Services.AddHealthChecks().Add(registration);
+            SharedHealthCheck? check = null;
+            builder.Services.AddHealthChecks().Add(new HealthCheckRegistration(
+                name, services => LazyInitializer.EnsureInitialized(ref check, () => new(create(services))), failureStatus: null, tags: null));
+        }
+    }
+}
+
+/// <summary>A process with several microservices is asked once for each at the same moment: they share one look at the server.</summary>
+internal sealed class SharedHealthCheck(IHealthCheck check) : IHealthCheck
+{
+    private readonly Lock _lock = new();
+    private Task<HealthCheckResult> _running = Task.FromResult(HealthCheckResult.Healthy());
+
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        lock (_lock)
+        {
+            if (_running.IsCompleted)
+            {
+                _running = Task.Run(() => check.CheckHealthAsync(context, CancellationToken.None), CancellationToken.None);
+            }
+            return _running.WaitAsync(cancellationToken);
         }
     }
 }

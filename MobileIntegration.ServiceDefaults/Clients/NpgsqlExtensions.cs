@@ -1,7 +1,6 @@
 using HealthChecks.NpgSql;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Diagnostics.HealthChecks;
 using MobileIntegration.ServiceDefaults.Clients;
 using Npgsql;
 
@@ -58,12 +57,10 @@ public static class NpgsqlExtensions
 
         if (!settings.DisableHealthChecks)
         {
-            builder.TryAddHealthCheck(new HealthCheckRegistration(
+            builder.TryAddHealthCheck(
                 key is null ? "PostgreSql" : $"PostgreSql_{connectionName}",
                 services => new NpgSqlHealthCheck(new NpgSqlHealthCheckOptions(
-                    key is null ? services.GetRequiredService<NpgsqlDataSource>() : services.GetRequiredKeyedService<NpgsqlDataSource>(key))),
-                failureStatus: null,
-                tags: null));
+                    key is null ? services.GetRequiredService<NpgsqlDataSource>() : services.GetRequiredKeyedService<NpgsqlDataSource>(key))));
         }
         if (!settings.DisableTracing)
         {

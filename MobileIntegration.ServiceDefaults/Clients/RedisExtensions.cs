@@ -1,7 +1,6 @@
 using HealthChecks.Redis;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using MobileIntegration.ServiceDefaults.Clients;
 using StackExchange.Redis;
@@ -102,13 +101,11 @@ public static class RedisExtensions
         }
         if (!settings.DisableHealthChecks)
         {
-            builder.TryAddHealthCheck(new HealthCheckRegistration(
+            builder.TryAddHealthCheck(
                 key is null ? "StackExchange.Redis" : $"StackExchange.Redis_{connectionName}",
                 services => new RedisHealthCheck(key is null
                     ? services.GetRequiredService<IConnectionMultiplexer>()
-                    : services.GetRequiredKeyedService<IConnectionMultiplexer>(key)),
-                failureStatus: null,
-                tags: null));
+                    : services.GetRequiredKeyedService<IConnectionMultiplexer>(key)));
         }
         return new RedisClientBuilder(builder, settings, key);
     }

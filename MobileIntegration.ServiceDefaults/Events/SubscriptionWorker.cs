@@ -61,12 +61,18 @@ internal sealed class SubscriptionWorker : BackgroundService
             [
                 SurviveAsync(PruneAsync, stoppingToken),
                 .. Enumerable.Range(0, _options.Concurrency).Select(loop =>
-                    SurviveAsync(ct => WorkAsync(loop is 0 ? LookEvery : LongestSleep, ct), stoppingToken)),
+                    SurviveAsync(ct => WorkAsync(loop is 0, ct), stoppingToken)),
             ]);
     }
 
-    private async Task WorkAsync(TimeSpan longestSleep, CancellationToken ct)
+    /// <param name="isFirst">Whether it looks by itself; the others begin when there is more than that one can do.</param>
+    private async Task WorkAsync(bool isFirst, CancellationToken ct)
     {
+        var longestSleep = isFirst ? LookEvery : LongestSleep;
+        if (!isFirst)
+        {
+            await SleepAsync(longestSleep, ct);
+        }
         while (true)
         {
             if (await StepAsync(ct) is 0)
