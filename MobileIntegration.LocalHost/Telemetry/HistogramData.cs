@@ -3,7 +3,8 @@ namespace MobileIntegration.LocalHost.Telemetry;
 /// <summary>What a histogram point holds: explicit bounds, or an exponential scale.</summary>
 internal sealed record HistogramData(long Count, double? Sum, double? Min, double? Max)
 {
-    public double[] Bounds { get; init; } = [];
+    /// <summary>Points of one series share it.</summary>
+    public double[] Bounds { get; set; } = [];
 
     public ulong[] Buckets { get; init; } = [];
 
@@ -31,14 +32,15 @@ internal sealed class HistogramSum
     public double Sum { get; private set; }
 
     /// <summary>Adds what came between two points of a cumulative series, or a whole point if there is none before.</summary>
-    public void Add(HistogramData now, HistogramData? before = null)
+    /// <param name="part">How much of it, from 0 to 1.</param>
+    public void Add(HistogramData now, HistogramData? before, double part)
     {
-        Count += now.Count - (before?.Count ?? 0);
-        Sum += (now.Sum ?? 0) - (before?.Sum ?? 0);
-        Add(now, now.Scale, 1);
+        Count += part * (now.Count - (before?.Count ?? 0));
+        Sum += part * ((now.Sum ?? 0) - (before?.Sum ?? 0));
+        Add(now, now.Scale, part);
         if (before is not null)
         {
-            Add(before, now.Scale, -1);
+            Add(before, now.Scale, -part);
         }
     }
 
@@ -70,7 +72,7 @@ internal sealed class HistogramSum
         return ranges.Count == 0 ? null : ranges[^1].Key is var last && double.IsInfinity(last.Upper) ? last.Lower : last.Upper;
     }
 
-    private void Add(HistogramData point, int? scale, int sign)
+    private void Add(HistogramData point, int? scale, double factor)
     {
         if (point.Scale is not { } own)
         {
@@ -78,7 +80,7 @@ internal sealed class HistogramSum
             {
                 var upper = i == point.Bounds.Length ? double.PositiveInfinity : point.Bounds[i];
                 // Most instruments measure nothing below zero: the first bucket begins there, unless its bound says otherwise.
-                Add(i > 0 ? point.Bounds[i - 1] : Math.Min(0, upper), upper, point.Buckets[i], sign);
+                Add(i > 0 ? point.Bounds[i - 1] : Math.Min(0, upper), upper, point.Buckets[i], factor);
             }
 
             return;
@@ -87,25 +89,25 @@ internal sealed class HistogramSum
         // A sender lowers the scale when values spread: then the buckets of the earlier point are joined likewise.
         var shift = Math.Clamp(own - (scale ?? own), 0, 31);
         var size = Math.Pow(2, -(own - shift));
-        Add(0, 0, point.Zeros, sign);
+        Add(0, 0, point.Zeros, factor);
         for (var i = 0; i < point.Positive.Length; i++)
         {
             var index = (point.PositiveOffset + i) >> shift;
-            Add(Math.Pow(2, index * size), Math.Pow(2, (index + 1) * size), point.Positive[i], sign);
+            Add(Math.Pow(2, index * size), Math.Pow(2, (index + 1) * size), point.Positive[i], factor);
         }
 
         for (var i = 0; i < point.Negative.Length; i++)
         {
             var index = (point.NegativeOffset + i) >> shift;
-            Add(-Math.Pow(2, (index + 1) * size), -Math.Pow(2, index * size), point.Negative[i], sign);
+            Add(-Math.Pow(2, (index + 1) * size), -Math.Pow(2, index * size), point.Negative[i], factor);
         }
     }
 
-    private void Add(double lower, double upper, ulong count, int sign)
+    private void Add(double lower, double upper, ulong count, double factor)
     {
         if (count != 0)
         {
-            _counts[(lower, upper)] = _counts.GetValueOrDefault((lower, upper)) + (sign * (double)count);
+            _counts[(lower, upper)] = _counts.GetValueOrDefault((lower, upper)) + (factor * count);
         }
     }
 }

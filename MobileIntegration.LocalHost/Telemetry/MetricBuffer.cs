@@ -2,7 +2,7 @@ using MobileIntegration.LocalHost.Telemetry.Otlp;
 
 namespace MobileIntegration.LocalHost.Telemetry;
 
-/// <summary>The newest metric points of each resource.</summary>
+/// <summary>The newest metric points of each resource, old ones thinned.</summary>
 internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
 {
     // Services repeat every second what did not change; of these, files get one now and then, often enough that a series does not look ended.
@@ -130,8 +130,17 @@ internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
         }
 
         Record(point);
+        if (point.Histogram is { } histogram && last?.Histogram is { } same && histogram.Bounds.AsSpan().SequenceEqual(same.Bounds))
+        {
+            histogram.Bounds = same.Bounds;
+        }
+
         dimension.Points.AddLast(point);
-        points.Order.Enqueue((instrument, key));
+        point.Place = points.Order.AddLast((instrument, key));
+        if (!instrument.Delta)
+        {
+            dimension.Thin(instrument.Monotonic, thinned => points.Order.Remove(thinned.Place!));
+        }
 
         void Record(MetricPoint one)
         {
@@ -142,9 +151,10 @@ internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
 
     private void Evict(Points points)
     {
-        var (instrument, key) = points.Order.Dequeue();
+        var (instrument, key) = points.Order.First!.Value;
+        points.Order.RemoveFirst();
         var dimension = instrument.Dimensions[key];
-        dimension.Points.RemoveFirst();
+        dimension.RemoveFirst();
         Evicted++;
         if (dimension.Points.Count == 0)
         {
@@ -157,6 +167,6 @@ internal sealed class MetricBuffer(TelemetryLimits limits, OtlpReader reader)
         public Dictionary<(string Meter, string Name), MetricInstrument> Instruments { get; } = [];
 
         /// <summary>Where each point is, the oldest first.</summary>
-        public Queue<(MetricInstrument Instrument, string Dimension)> Order { get; } = [];
+        public LinkedList<(MetricInstrument Instrument, string Dimension)> Order { get; } = [];
     }
 }

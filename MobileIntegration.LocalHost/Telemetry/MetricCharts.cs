@@ -55,19 +55,29 @@ internal static class MetricCharts
             node = node.Next;
         }
 
+        // How much of the way from the point before to the next was gone before this step.
+        var gone = Way(before, node?.Value, ends[0]);
         for (var i = 0; i < cells.Length; i++)
         {
             var cell = new Cell();
             for (; node is not null && node.Value.FirstNano <= ends[i + 1]; node = node.Next)
             {
-                Increase(cell, instrument, node.Value, before, ends[0]);
+                Increase(cell, instrument, node.Value, before, ends[0], 1 - gone);
                 before = node.Value;
+                gone = 0;
+            }
+
+            var way = Way(before, node?.Value, ends[i + 1]);
+            if (way > gone)
+            {
+                Increase(cell, instrument, node!.Value, before, ends[0], way - gone);
+                gone = way;
             }
 
             if (before is not null && (cell.Increased || before.LastNano > ends[i] - Silence))
             {
                 cell.Known = true;
-                cell.Last = before.Value;
+                cell.Last = gone > 0 ? before.Value + (gone * (node!.Value.Value - before.Value)) : before.Value;
             }
 
             cells[i] = cell;
@@ -76,7 +86,14 @@ internal static class MetricCharts
         return cells;
     }
 
-    private static void Increase(Cell cell, MetricInstrument instrument, MetricPoint point, MetricPoint? before, long begin)
+    /// <summary>Where points were left out, how far a time is from the one before (0) to the one after them (1); 0 elsewhere.</summary>
+    private static double Way(MetricPoint? before, MetricPoint? next, long time) =>
+        before is null || next is not { Joined: true } || time <= before.LastNano || next.FirstNano <= before.LastNano
+            ? 0
+            : (double)(time - before.LastNano) / (next.FirstNano - before.LastNano);
+
+    /// <param name="part">How much of what came since the point before, from 0 to 1.</param>
+    private static void Increase(Cell cell, MetricInstrument instrument, MetricPoint point, MetricPoint? before, long begin, double part)
     {
         cell.Increased = true;
         // Without the point before it, a cumulative one tells only if it began to count within the window; a lower count began anew.
@@ -89,10 +106,10 @@ internal static class MetricCharts
 
         if (point.Histogram is { } histogram)
         {
-            (cell.Histogram ??= new()).Add(histogram, anew ? null : before?.Histogram);
+            (cell.Histogram ??= new()).Add(histogram, anew ? null : before?.Histogram, part);
         }
 
-        cell.Added += anew ? point.Value : point.Value - before!.Value;
+        cell.Added += part * (anew ? point.Value : point.Value - before!.Value);
     }
 
     private static Cell[] Combine(List<Cell[]> all, int steps)

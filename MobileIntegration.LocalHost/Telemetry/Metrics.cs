@@ -55,6 +55,12 @@ internal sealed class MetricPoint
     /// <summary>The last time of this value that was handed to the recorder.</summary>
     public long RecordedNano { get; set; }
 
+    /// <summary>Points between the one before and this were left out: what they measured is taken as evenly spread.</summary>
+    public bool Joined { get; set; }
+
+    /// <summary>Where it is among all points of its resource.</summary>
+    public LinkedListNode<(MetricInstrument Instrument, string Dimension)>? Place { get; set; }
+
     public double Value { get; init; }
 
     /// <summary>The value as a whole number, if it came as one.</summary>
@@ -71,11 +77,6 @@ internal sealed class MetricPoint
 
 /// <summary>A point with what it belongs to, at one of the times that it was told for.</summary>
 internal readonly record struct MetricSample(MetricInstrument Instrument, TelemetryAttribute[] Attributes, MetricPoint Point, long AtNano);
-
-internal sealed record MetricDimension(TelemetryAttribute[] Attributes)
-{
-    public LinkedList<MetricPoint> Points { get; } = [];
-}
 
 internal sealed class MetricInstrument(TelemetryResource resource, TelemetryScope scope, string name, InstrumentType type)
 {

@@ -23,7 +23,7 @@ public sealed class TelemetryLimits
     [Range(1, 1_000_000)]
     public int MaxSpansPerTrace { get; set; } = 10_000;
 
-    /// <summary>Metric points of one resource. Points that repeat the one before are one point.</summary>
+    /// <summary>Metric points of one resource. Points that repeat the one before are one point; those older than a minute are thinned.</summary>
     [Range(1, 10_000_000)]
     public int MaxMetricsCount { get; set; } = 50_000;
 

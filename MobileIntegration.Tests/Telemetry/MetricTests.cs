@@ -67,6 +67,66 @@ public class MetricTests
         Assert.Equal(2, _store.Chart(query)!.Combined.Single().Rate);
     }
 
+    [Fact]
+    public void Old_points_are_thinned_and_every_window_still_shows_what_was_measured()
+    {
+        var clock = new FakeTimeProvider(Noon);
+        var store = new TelemetryStore(new TelemetryLimits(), clock);
+        var began = Noon.AddHours(-4);
+        for (var i = 0; i <= 4 * 3600; i++)
+        {
+            var count = (ulong)(10 * i);
+            store.Metrics("shop", Sum(began, began.AddSeconds(i), 10 * i), Histogram(began, began.AddSeconds(i), count, count / 2, 0));
+        }
+
+        Assert.InRange(store.Counts.MetricPoints, 2 * 200, 2 * 320);
+        Assert.Equal(0, store.Counts.EvictedPoints);
+        foreach (var minutes in new[] { 1, 5, 15, 30, 60, 180 })
+        {
+            var query = new MetricQuery("shop", "shop", "orders") { Window = TimeSpan.FromMinutes(minutes) };
+            Assert.All(store.Chart(query)!.Combined, step => Assert.Equal(10, step.Rate!.Value, 0.01));
+            Assert.All(store.Chart(query with { Instrument = "time" })!.Combined, step =>
+            {
+                Assert.Equal(15, step.Rate!.Value, 0.2);
+                Assert.InRange(step.P50!.Value, 0, 10);
+                Assert.InRange(step.P90!.Value, 10, 20);
+            });
+        }
+    }
+
+    [Fact]
+    public void Thinning_keeps_the_end_of_a_counter_that_began_anew_and_a_time_in_which_nothing_changed()
+    {
+        var store = new TelemetryStore(new TelemetryLimits(), new FakeTimeProvider(Noon));
+        var began = Noon.AddMinutes(-20);
+        for (var i = 0; i <= 1200; i++)
+        {
+            // 5 a second, nothing from minute 8 to minute 10, and a restart at minute 12.
+            var value = i < 720 ? 5 * (Math.Min(i, 480) + Math.Max(0, i - 600)) : 5 * (i - 720);
+            store.Metrics("shop", Sum(i < 720 ? began : began.AddSeconds(720), began.AddSeconds(i), value));
+        }
+
+        var steps = store.Chart(new("shop", "shop", "orders") { Window = TimeSpan.FromMinutes(20), Steps = 20 })!.Combined;
+        Assert.Equal([.. Enumerable.Repeat(300, 8), 0, 0, .. Enumerable.Repeat(300, 10)], steps.Select(step => (int)Math.Round(step.Rate!.Value * 60 / 25) * 25));
+        Assert.InRange(store.Counts.MetricPoints, 60, 200);
+    }
+
+    [Fact]
+    public void The_limit_holds_for_thinned_series_and_the_oldest_points_go_first()
+    {
+        var store = new TelemetryStore(new TelemetryLimits { MaxMetricsCount = 150 }, new FakeTimeProvider(Noon));
+        var began = Noon.AddMinutes(-30);
+        for (var i = 0; i <= 1800; i++)
+        {
+            store.Metrics("shop", Sum(began, began.AddSeconds(i), i, Text("shop", "a")), Sum(began, began.AddSeconds(i), 2 * i, Text("shop", "b")));
+        }
+
+        Assert.Equal(150, store.Counts.MetricPoints);
+        Assert.NotEqual(0, store.Counts.EvictedPoints);
+        var chart = store.Chart(new("shop", "shop", "orders") { Window = TimeSpan.FromMinutes(1), Steps = 6 })!;
+        Assert.All(chart.Combined, step => Assert.Equal(3, step.Rate!.Value, 0.01));
+    }
+
     private static Metric Sum(DateTimeOffset start, DateTimeOffset time, long value, params KeyValue[] attributes) => new()
     {
         Name = "orders",
