@@ -30,4 +30,23 @@ public static class Eventually
             }
         }
     }
+
+    /// <summary>Until no assertion fails; fails with that of the last try.</summary>
+    public static async Task HoldsAsync(Func<Task> assertions, TimeSpan patience)
+    {
+        using var deadline = new CancellationTokenSource(patience);
+        using var timer = new PeriodicTimer(Pause);
+        while (true)
+        {
+            try
+            {
+                await assertions();
+                return;
+            }
+            catch (Xunit.Sdk.XunitException) when (!deadline.IsCancellationRequested)
+            {
+                await timer.WaitForNextTickAsync(CancellationToken.None);
+            }
+        }
+    }
 }

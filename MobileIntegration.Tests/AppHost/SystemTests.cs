@@ -33,50 +33,9 @@ public abstract class SystemTests(RunningSystem system) : IAsyncLifetime
     [Theory]
     [InlineData("C-000123")]
     [InlineData("C-004711")]
-    public async Task The_home_page_through_the_gateway_equals_what_the_four_backends_hold(string customer)
-    {
-        var home = await _gateway.GetFromJsonAsync<JsonElement>($"/api/home?customer={customer}");
-
-        var crm = await system.ClientOf("crm").GetFromJsonAsync<JsonElement>($"/crm/v1/customers/{customer}");
-        var profile = Data(home, "profile");
-        Assert.Equal(crm.GetProperty("name").GetProperty("family").GetString(), profile.GetProperty("familyName").GetString());
-        Assert.Equal(crm.GetProperty("name").GetProperty("given").GetString(), profile.GetProperty("givenName").GetString());
-        Assert.Equal(crm.GetProperty("loyalty").GetProperty("points").GetInt32(), profile.GetProperty("loyalty").GetProperty("points").GetInt32());
-
-        var orders = Data(home, "orders").EnumerateArray().ToList();
-        var erp = await ErpOrdersAsync(customer, orders.Count);
-        Assert.NotEmpty(orders);
-        Assert.Equal(
-            erp.Select(order => (Value(order, "OrderNo"), Value(order, "Status"), decimal.Parse(Value(order, "GrossAmount"), CultureInfo.InvariantCulture))),
-            orders.Select(order => (
-                order.GetProperty("id").GetString()!,
-                order.GetProperty("status").GetString()!.ToUpperInvariant(),
-                order.GetProperty("total").GetProperty("minorUnits").GetInt64() / 100m)));
-
-        var products = Data(home, "suggestions").EnumerateArray().ToList();
-        Assert.NotEmpty(products);
-        foreach (var product in products)
-        {
-            var sku = product.GetProperty("id").GetString();
-            var pim = await system.ClientOf("pim").GetFromJsonAsync<JsonElement>($"/pim/odata/Products('{sku}')");
-            Assert.Contains(pim.GetProperty("Name").GetString()!, product.ToString(), StringComparison.Ordinal);
-            var price = pim.GetProperty("SalePrice") is { ValueKind: JsonValueKind.Number } sale ? sale : pim.GetProperty("ListPrice");
-            Assert.Contains(
-                string.Create(CultureInfo.InvariantCulture, $"\"minorUnits\":{price.GetDecimal() * 100:0}"), product.ToString(), StringComparison.Ordinal);
-        }
-
-        var stock = Data(home, "stock").EnumerateArray().ToList();
-        Assert.Equal(products.Select(product => product.GetProperty("id").GetString()), stock.Select(one => one.GetProperty("productId").GetString()));
-        foreach (var one in stock)
-        {
-            foreach (var store in one.GetProperty("stores").EnumerateArray())
-            {
-                Assert.Equal(
-                    await WmsStockAsync(one.GetProperty("productId").GetString()!, store.GetProperty("storeId").GetString()!),
-                    store.GetProperty("available").GetInt32());
-            }
-        }
-    }
+    public Task The_home_page_through_the_gateway_equals_what_the_four_backends_hold(string customer) =>
+        // What another test has just changed comes a moment later.
+        Eventually.HoldsAsync(() => HomeEqualsBackendsAsync(customer), Patience);
 
     [Fact]
     public async Task A_change_in_the_back_office_is_on_the_home_page_moments_later()
@@ -276,6 +235,51 @@ public abstract class SystemTests(RunningSystem system) : IAsyncLifetime
             Parameters = { new() { Value = type }, new() { Value = name } },
         };
         await Eventually.TrueAsync(async () => (bool)(await command.ExecuteScalarAsync())!, TimeSpan.FromSeconds(60));
+    }
+
+    private async Task HomeEqualsBackendsAsync(string customer)
+    {
+        var home = await _gateway.GetFromJsonAsync<JsonElement>($"/api/home?customer={customer}");
+
+        var crm = await system.ClientOf("crm").GetFromJsonAsync<JsonElement>($"/crm/v1/customers/{customer}");
+        var profile = Data(home, "profile");
+        Assert.Equal(crm.GetProperty("name").GetProperty("family").GetString(), profile.GetProperty("familyName").GetString());
+        Assert.Equal(crm.GetProperty("name").GetProperty("given").GetString(), profile.GetProperty("givenName").GetString());
+        Assert.Equal(crm.GetProperty("loyalty").GetProperty("points").GetInt32(), profile.GetProperty("loyalty").GetProperty("points").GetInt32());
+
+        var orders = Data(home, "orders").EnumerateArray().ToList();
+        var erp = await ErpOrdersAsync(customer, orders.Count);
+        Assert.NotEmpty(orders);
+        Assert.Equal(
+            erp.Select(order => (Value(order, "OrderNo"), Value(order, "Status"), decimal.Parse(Value(order, "GrossAmount"), CultureInfo.InvariantCulture))),
+            orders.Select(order => (
+                order.GetProperty("id").GetString()!,
+                order.GetProperty("status").GetString()!.ToUpperInvariant(),
+                order.GetProperty("total").GetProperty("minorUnits").GetInt64() / 100m)));
+
+        var products = Data(home, "suggestions").EnumerateArray().ToList();
+        Assert.NotEmpty(products);
+        foreach (var product in products)
+        {
+            var sku = product.GetProperty("id").GetString();
+            var pim = await system.ClientOf("pim").GetFromJsonAsync<JsonElement>($"/pim/odata/Products('{sku}')");
+            Assert.Contains(pim.GetProperty("Name").GetString()!, product.ToString(), StringComparison.Ordinal);
+            var price = pim.GetProperty("SalePrice") is { ValueKind: JsonValueKind.Number } sale ? sale : pim.GetProperty("ListPrice");
+            Assert.Contains(
+                string.Create(CultureInfo.InvariantCulture, $"\"minorUnits\":{price.GetDecimal() * 100:0}"), product.ToString(), StringComparison.Ordinal);
+        }
+
+        var stock = Data(home, "stock").EnumerateArray().ToList();
+        Assert.Equal(products.Select(product => product.GetProperty("id").GetString()), stock.Select(one => one.GetProperty("productId").GetString()));
+        foreach (var one in stock)
+        {
+            foreach (var store in one.GetProperty("stores").EnumerateArray())
+            {
+                Assert.Equal(
+                    await WmsStockAsync(one.GetProperty("productId").GetString()!, store.GetProperty("storeId").GetString()!),
+                    store.GetProperty("available").GetInt32());
+            }
+        }
     }
 
     private static bool IsRunning(ResourceEvent change) => change.Snapshot.State?.Text == KnownResourceStates.Running;

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using MobileIntegration.ServiceDefaults;
+using MobileIntegration.ServiceDefaults.Events;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
@@ -14,6 +15,7 @@ public static class SyncSetup
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.AddNpgsqlDataSource("mobiledb");
+        builder.AddEvents("mobiledb");
         builder.AddMigrations<SyncOptions>("mobiledb", "sync");
         var services = builder.Services;
         services.AddOptions<SyncOptions>().BindConfiguration("Sync").ValidateDataAnnotations().ValidateOnStart();
@@ -35,6 +37,8 @@ public static class SyncSetup
         services.AddSingleton<ChangeNews>();
         services.AddSingleton<ChangeReader>();
         services.AddSingleton<FeedServices>();
+        services.AddSingleton<SyncOutcomes>();
+        services.AddHostedService(provider => provider.GetRequiredService<SyncOutcomes>());
         services.AddSingleton<ChangesEndpoints>();
     }
 }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Dapper;
+using Npgsql;
 
 namespace MobileIntegration.Tests.MobileServices.Sync;
 
@@ -51,6 +53,34 @@ public sealed class ChangesTests(SyncService service) : IClassFixture<SyncServic
             }
             return seen;
         }
+    }
+
+    [Fact]
+    public async Task A_client_that_has_its_changes_is_told_to_the_journey_of_its_user_once()
+    {
+        using var client = service.ClientOf(_user);
+        await client.PutAsync("journey");
+        await client.PutAsync("journey/a", "{}");
+        var last = (string)(await client.GetAsync("journey/_changes"))["last_seq"]!;
+        await client.GetAsync("journey/_changes?since=now");
+        for (var n = 0; n < 3; n++)
+        {
+            await client.GetAsync($"journey/_changes?since={last}");
+        }
+
+        await using var connection = new NpgsqlConnection(service.Database);
+        await Eventually.TrueAsync(async () => (await ToldAsync()).Count > 0, TimeSpan.FromSeconds(30));
+        await client.PutAsync("journey/b", "{}");
+        last = (string)(await client.GetAsync($"journey/_changes?since={last}"))["last_seq"]!;
+        await client.GetAsync($"journey/_changes?since={last}");
+        await Eventually.TrueAsync(async () => (await ToldAsync()).Count > 1, TimeSpan.FromSeconds(30));
+        Assert.Equal([$"{_user}:1", $"{_user}:2"], (await ToldAsync()).Select(reference => reference[(reference.IndexOf(_user, StringComparison.Ordinal))..]));
+
+        async Task<List<string>> ToldAsync() => (await connection.QueryAsync<string>(
+            """
+            select outcome ->> 'reference' from events.event, jsonb_array_elements(data -> 'outcomes') as outcome
+            where type = 'UserOutcomes' and data ->> 'step' = 'synced' and outcome ->> 'userId' = @user order by number
+            """, new { user = _user })).ToList();
     }
 
     [Theory]

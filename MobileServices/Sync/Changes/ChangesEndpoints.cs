@@ -4,7 +4,7 @@ using MobileServices.Sync.Databases;
 namespace MobileServices.Sync.Changes;
 
 /// <summary>The feed of changes: https://docs.couchdb.org/en/stable/api/database/changes.html.</summary>
-internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices services, SyncMetrics metrics, IHostApplicationLifetime lifetime)
+internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices services, SyncOutcomes outcomes, SyncMetrics metrics, IHostApplicationLifetime lifetime)
 {
     public static Task GetAsync(HttpContext http, ChangesEndpoints changes)
     {
@@ -26,7 +26,12 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
     private async Task AnswerAsync(SyncCall call, ChangeQuery query)
     {
         var database = await databases.FindAsync(call);
-        var feed = new ChangeFeed(services, call, query, database, database.SequenceOf(query.Since));
+        var since = database.SequenceOf(query.Since);
+        if (query.Since is not "now")
+        {
+            outcomes.Note(call, database.Id, since);
+        }
+        var feed = new ChangeFeed(services, call, query, database, since);
         if (query.Feed is FeedKind.Normal)
         {
             await feed.NormalAsync(call.Aborted);
