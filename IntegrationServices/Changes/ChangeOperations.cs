@@ -95,6 +95,7 @@ internal sealed class ChangeOperations(NpgsqlDataSource database, IServiceProvid
         """
         select s.system as System,
             (select max(w.received_at) from changes.webhook w where w.system = s.system) as LastWebhookAt,
+            (select max(q.received_at) from changes.message q where q.system = s.system) as LastMessageAt,
             m.at as PolledAt,
             (select count(*) from changes.set_aside a where a.system = s.system and a.status = 'open') as SetAside
         from unnest(@systems) as s(system) left join changes.mark m on m.system = s.system
@@ -115,9 +116,10 @@ internal sealed class ChangeOperations(NpgsqlDataSource database, IServiceProvid
 
 internal sealed record ChangesOverview(IReadOnlyList<SystemChanges> Systems, IReadOnlyList<SubscriptionState> Subscriptions);
 
+/// <param name="LastMessageAt">When its queue last had a message with an id; null for a system without one.</param>
 /// <param name="PolledAt">When it last told something new on being asked; null for a system that cannot be asked.</param>
 /// <param name="SetAside">What could not be understood and nobody has ended yet.</param>
-internal sealed record SystemChanges(string System, DateTime? LastWebhookAt, DateTime? PolledAt, long SetAside);
+internal sealed record SystemChanges(string System, DateTime? LastWebhookAt, DateTime? LastMessageAt, DateTime? PolledAt, long SetAside);
 
 internal sealed class SubscriptionState
 {
@@ -137,7 +139,7 @@ internal sealed class SubscriptionState
     public DateTime? OldestDueAt { get; init; }
 }
 
-/// <param name="Source">webhook, poll, line or file.</param>
+/// <param name="Source">webhook, message, poll, line or file.</param>
 /// <param name="Reference">The message, record, line or file.</param>
 /// <param name="Status">open, replayed or discarded.</param>
 /// <param name="Who">The operator who ended it.</param>

@@ -42,6 +42,22 @@ internal sealed class ChangeStore(NpgsqlDataSource database, IOptions<ChangesOpt
         return outcome;
     }
 
+    /// <summary>Takes messages of a queue in their order, each once for its id if it has one.</summary>
+    public async Task<Outcome> TakeMessagesAsync(string system, IReadOnlyList<Queues.Message> messages, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var ids = messages.Select(message => message.KnownId).OfType<string>().Distinct().Order(StringComparer.Ordinal).ToArray();
+        var isNew = (await connection.QueryAsync<string>(new CommandDefinition(
+            "insert into changes.message (system, message_id) select @system, unnest(@ids) on conflict do nothing returning message_id",
+            new { system, ids }, transaction, cancellationToken: ct))).ToHashSet();
+        // Removed when it is met: what comes twice in one batch counts once.
+        var reports = messages.Where(message => message.KnownId is not { } id || isNew.Remove(id)).Select(message => message.Report(system)).ToList();
+        var outcome = await TakeAsync(transaction, reports, ct);
+        await transaction.CommitAsync(ct);
+        return outcome with { Known = outcome.Known + messages.Count - reports.Count };
+    }
+
     /// <summary>Tells what was understood and is new, and sets aside what was not understood.</summary>
     public static async Task<Outcome> TakeAsync(NpgsqlTransaction transaction, IReadOnlyList<Report> reports, CancellationToken ct)
     {
@@ -101,6 +117,7 @@ internal sealed class ChangeStore(NpgsqlDataSource database, IOptions<ChangesOpt
         await connection.ExecuteAsync(new CommandDefinition(
             """
             delete from changes.webhook where received_at < now() - @keep;
+            delete from changes.message where received_at < now() - @keep;
             delete from changes.file where ended_at < now() - @keep;
             delete from changes.set_aside where status <> 'open' and ended_at < now() - @keep
             """,
@@ -113,7 +130,7 @@ internal sealed class ChangeStore(NpgsqlDataSource database, IOptions<ChangesOpt
 internal readonly record struct Outcome(int Told, int SetAside, int Known);
 
 /// <summary>A change as a system reported it, understood or not.</summary>
-/// <param name="Source">webhook, poll, line or file.</param>
+/// <param name="Source">webhook, message, poll, line or file.</param>
 /// <param name="Reference">Names it within its system and source.</param>
 /// <param name="Content">What an operator sees and a replay reads; at most <see cref="LongestContent"/> characters.</param>
 internal sealed record Report(string System, string Source, string Reference, string Content, NewEvent? Event, string? Reason)

@@ -28,8 +28,22 @@ internal sealed class ChangesOptions : IValidatableObject
     [Range(1, 3650, ErrorMessage = "Changes:KeepDays must be from 1 to 3650.")]
     public int KeepDays { get; set; } = 30;
 
+    /// <summary>Queues on which systems report changes, by the system's name: crm, erp, pim or wms. Their messages are those of the system's webhooks.</summary>
+    public Dictionary<string, QueueOptions> Queues { get; set; } = [];
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        foreach (var (system, queue) in Queues)
+        {
+            if (!BackendChange.Types.ContainsKey(system))
+            {
+                yield return new($"Changes:Queues:{system} is no system; there are {string.Join(", ", BackendChange.Types.Keys)}.");
+            }
+            foreach (var wrong in queue.Validate(validationContext))
+            {
+                yield return new($"Changes:Queues:{system}:{wrong.ErrorMessage}");
+            }
+        }
         if (DropFolder is { Length: > 0 } && !Path.IsPathFullyQualified(DropFolder))
         {
             yield return new("Changes:DropFolder must be an absolute path, or unset for no files.");

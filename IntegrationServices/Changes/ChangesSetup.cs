@@ -26,6 +26,7 @@ public static class ChangesSetup
         builder.Services.AddHttpClient(WebhookOrders.HttpClientName);
         builder.Services.AddHostedService<WebhookOrders>();
         builder.Services.AddHostedService<Polling>();
+        builder.Services.AddHostedService<Queues>();
         if (builder.Configuration["Changes:DropFolder"] is { Length: > 0 })
         {
             builder.Services.AddSingleton(services =>
