@@ -106,6 +106,25 @@ const scenarios = {
     return { documents: Object.keys(await state(one)).length };
   },
 
+  async filtered() {
+    const [one, two] = [memory(), memory()];
+    const server = remote("filtered");
+    await server.put({
+      _id: "_design/app",
+      filters: { even: "function (doc, req) { return doc.n % 2 === 0 && doc.n < Number(req.query.below); }" },
+      validate_doc_update: "function (doc) { if (doc.n < 0) { throw({ forbidden: 'negative' }); } }",
+    });
+    await one.bulkDocs(Array.from({ length: 40 }, (_, n) => ({ _id: `d${n}`, n: n - 1 })));
+    const denied = [];
+    const pushed = await one.replicate.to(server).on("denied", (error) => denied.push(error));
+    assert.deepEqual([pushed.docs_written, pushed.doc_write_failures, denied.length], [39, 1, 1]);
+    const pulled = await two.replicate.from(server, { filter: "app/even", query_params: { below: 10 } });
+    assert.deepEqual([pulled.ok, pulled.docs_written], [true, 5]);
+    const all = await two.allDocs({ include_docs: true });
+    assert.deepEqual(all.rows.map((row) => row.doc.n).sort(), [0, 2, 4, 6, 8]);
+    return { documents: all.rows.length };
+  },
+
   /** Three peers edit at random, each alone most of the time; whatever was acknowledged is on all in the end. */
   async converge() {
     let random = Number(seed);

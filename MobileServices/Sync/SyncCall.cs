@@ -48,6 +48,9 @@ internal sealed partial class SyncCall
 
     public DatabaseKey Database { get; }
 
+    /// <summary>Whether the caller may write design documents: in databases of his own, or with a role of the settings.</summary>
+    public bool IsAdmin => _shared is null || _shared.Admins.Exists(role => _roles.Contains(role));
+
     public bool IsShared => _shared is not null;
 
     public CancellationToken Aborted => Http.RequestAborted;

@@ -57,6 +57,22 @@ internal sealed class SyncOptions
     [Range(1, 3600, ErrorMessage = "Sync:PollSeconds must be from 1 to 3600.")]
     public int PollSeconds { get; init; } = 30;
 
+    /// <summary>How long one call of a JavaScript function of a design document may take, in milliseconds.</summary>
+    [Range(10, 10_000, ErrorMessage = "Sync:ScriptMilliseconds must be from 10 to 10000.")]
+    public int ScriptMilliseconds { get; init; } = 500;
+
+    /// <summary>How many bytes it may allocate.</summary>
+    [Range(1_048_576, 1_073_741_824, ErrorMessage = "Sync:ScriptBytes must be from 1048576 to 1073741824.")]
+    public long ScriptBytes { get; init; } = 67_108_864;
+
+    /// <summary>How deep its functions may call each other.</summary>
+    [Range(8, 1000, ErrorMessage = "Sync:ScriptDepth must be from 8 to 1000.")]
+    public int ScriptDepth { get; init; } = 100;
+
+    /// <summary>How many statements it may run.</summary>
+    [Range(1000, 100_000_000, ErrorMessage = "Sync:ScriptStatements must be from 1000 to 100000000.")]
+    public int ScriptStatements { get; init; } = 1_000_000;
+
     /// <summary>
     /// The app of a client (claim <c>client_id</c>), for clients that share their users' data, such as those of one app on two platforms. A client that
     /// is not named is an app of its own.
@@ -76,4 +92,7 @@ internal sealed class SharedDatabase
     public List<string> Readers { get; } = [];
 
     public List<string> Writers { get; } = [];
+
+    /// <summary>Who of the writers may write design documents, whose functions then decide for all; no roles, nobody.</summary>
+    public List<string> Admins { get; } = [];
 }

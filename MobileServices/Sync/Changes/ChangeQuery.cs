@@ -37,7 +37,7 @@ internal sealed record ChangeQuery
 
     public TimeSpan Timeout { get; private init; }
 
-    public ChangeFilter Filter { get; private init; } = ChangeFilter.None;
+    public ChangeFilter Filter { get; init; } = ChangeFilter.None;
 
     public static ChangeQuery Read(SyncCall call, JsonElement? body)
     {
@@ -91,7 +91,8 @@ internal sealed record ChangeQuery
 /// <summary>Which documents a feed tells of.</summary>
 /// <param name="Ids">Only these; null for all.</param>
 /// <param name="Where">Only those whose winner is so.</param>
-internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = false, Selector.Condition? Where = null)
+/// <param name="Function">Only those that a function of a design document lets through: <c>design document/filter</c>.</param>
+internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = false, Selector.Condition? Where = null, string? Function = null)
 {
     public static readonly ChangeFilter None = new();
 
@@ -112,8 +113,10 @@ internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = fals
                 return new(Where: Selector.Read(body is { ValueKind: JsonValueKind.Object } asked && asked.TryGetProperty("selector", out var selector)
                     ? selector
                     : throw SyncException.Bad("Selector must be specified in POST payload")));
+            case { } function when function[0] is not '_' && function.IndexOf('/', StringComparison.Ordinal) > 0:
+                return new(Function: function);
             default:
-                throw new SyncException(404, "not_found", $"There is no filter '{call.Query.Text("filter")}' here. Filters are _doc_ids, _selector and _design.");
+                throw new SyncException(404, "not_found", $"There is no filter '{call.Query.Text("filter")}' here. Filters are _doc_ids, _selector, _design and 'design document/filter'.");
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
@@ -12,6 +13,7 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
     /// <summary>Rows of a page, and bytes of documents after which it ends.</summary>
     public const int PageRows = 500;
     private const int PageBytes = 2_097_152;
+    private static readonly TimeSpan ScriptTime = TimeSpan.FromSeconds(1);
 
     /// <summary>The database as it is now: whatever is up to its <c>UpdateSeq</c> can be read.</summary>
     public Task<DatabaseRow?> NowAsync(SyncCall call, CancellationToken ct) => databases.TryFindAsync(call.Database, ct);
@@ -46,6 +48,7 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
         }
         await using var reader = await command.ExecuteReaderAsync(ct);
         var found = new List<StoredDocument>(Math.Min(rows, 64));
+        var began = Stopwatch.GetTimestamp();
         var (bytes, read, last) = (0, 0, after);
         while (found.Count < limit && await reader.ReadAsync(ct))
         {
@@ -59,7 +62,8 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
             {
                 found.Add(document);
             }
-            if (bytes > PageBytes)
+            // A function of a design document may be slow, and a connection is not its to hold.
+            if (bytes > PageBytes || (query.Filter.Function is not null && Stopwatch.GetElapsedTime(began) > ScriptTime))
             {
                 return new(found, last, IsLast: false);
             }

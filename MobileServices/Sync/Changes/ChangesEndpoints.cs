@@ -1,10 +1,13 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.Timeouts;
 using MobileServices.Sync.Databases;
+using MobileServices.Sync.Documents;
+using MobileServices.Sync.Scripts;
 
 namespace MobileServices.Sync.Changes;
 
 /// <summary>The feed of changes: https://docs.couchdb.org/en/stable/api/database/changes.html.</summary>
-internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices services, SyncOutcomes outcomes, SyncMetrics metrics, IHostApplicationLifetime lifetime)
+internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices services, SyncOutcomes outcomes, SyncMetrics metrics, DocumentStore documents, IHostApplicationLifetime lifetime)
 {
     public static Task GetAsync(HttpContext http, ChangesEndpoints changes)
     {
@@ -26,6 +29,10 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
     private async Task AnswerAsync(SyncCall call, ChangeQuery query)
     {
         var database = await databases.FindAsync(call);
+        if (query.Filter.Function is not null)
+        {
+            query = query with { Filter = query.Filter with { Where = await DesignFunctions.FilterAsync(call, query, database, documents) } };
+        }
         var since = database.SequenceOf(query.Since);
         if (query.Since is not "now")
         {
@@ -47,6 +54,11 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
             call.Http.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(call.Aborted, lifetime.ApplicationStopping);
             await feed.LiveAsync(ending.Token);
+        }
+        catch (SyncException failure) when (call.Http.Response.HasStarted)
+        {
+            // A filter failed: too late for a status, and not for the reason.
+            await call.Http.Response.WriteAsync(JsonSerializer.Serialize(new { error = failure.Error, reason = failure.Message }) + "\n", call.Aborted);
         }
         catch (OperationCanceledException) when (call.Aborted.IsCancellationRequested || lifetime.ApplicationStopping.IsCancellationRequested)
         {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Revisions;
+using MobileServices.Sync.Scripts;
 
 namespace MobileServices.Sync.Databases;
 
@@ -161,27 +162,7 @@ internal static class DatabaseEndpoints
     {
         var call = SyncCall.ToRead(http);
         var database = await databases.FindAsync(call);
-        var shared = call.Options.Shared.GetValueOrDefault(call.Database.Name);
-        await http.Response.SendAsync(json =>
-        {
-            if (shared is null)
-            {
-                json.WriteRawValue(database.Security);
-                return;
-            }
-            json.WriteStartObject();
-            foreach (var (name, roles) in new[] { ("admins", ["_admin"]), ("members", shared.Readers) })
-            {
-                json.WriteStartObject(name);
-                json.WriteStartArray("names");
-                json.WriteEndArray();
-                json.WriteStartArray("roles");
-                roles.ForEach(json.WriteStringValue);
-                json.WriteEndArray();
-                json.WriteEndObject();
-            }
-            json.WriteEndObject();
-        });
+        await http.Response.SendAsync(json => json.WriteRawValue(DesignFunctions.Security(call.Options, call.Database, database.Security)));
     }
 
     /// <summary>It is kept and told; who may do what is decided by tokens and settings alone.</summary>

@@ -1,5 +1,6 @@
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Databases;
+using MobileServices.Sync.Scripts;
 
 namespace MobileServices.Sync.Documents;
 
@@ -8,10 +9,17 @@ internal sealed class DocumentWrites(DatabaseStore databases, DocumentWriter wri
 {
     public async Task WriteAsync(SyncCall call, IReadOnlyList<Edit> edits)
     {
-        if (edits.Any(edit => edit.Document.Attachments is { Count: > 0 }))
+        var user = DesignFunctions.UserContext(call);
+        foreach (var edit in edits)
+        {
+            edit.UserContext = user;
+            edit.Failure = call.IsAdmin || !edit.Id.StartsWith("_design/", StringComparison.Ordinal) ? null
+                : new(403, "forbidden", "You are not a db or server admin: design documents of a shared database are written by Sync:Shared:{name}:Admins.");
+        }
+        if (edits.Any(edit => edit.Failure is null && edit.Document.Attachments is { Count: > 0 }))
         {
             var database = await databases.FindAsync(call);
-            foreach (var edit in edits)
+            foreach (var edit in edits.Where(edit => edit.Failure is null))
             {
                 try
                 {

@@ -9,6 +9,9 @@ internal sealed record Edit(string Id, NewDocument Document, bool IsReplicated)
     /// <summary>A DELETE of what is not there is refused; a tombstone in <c>_bulk_docs</c> is written.</summary>
     public bool MustExist { get; init; }
 
+    /// <summary>Who writes it, as functions of design documents are told.</summary>
+    public string UserContext { get; set; } = "null";
+
     /// <summary>What was written; null when nothing was, for <see cref="Failure"/> or because it was known.</summary>
     public Rev? Written { get; set; }
 

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Revisions;
+using MobileServices.Sync.Scripts;
 using Npgsql;
 
 namespace MobileServices.Sync.Documents;
@@ -27,13 +28,13 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
             documents.TryAdd(edit.Id, new(edit.Id));
             (edit.Written, edit.Failure) = (null, null);
         }
-        var database = await OpenAsync(connection, key, documents, ct) ?? throw SyncException.NoDatabase();
+        var (database, validation) = await OpenAsync(connection, key, documents, ct) ?? throw SyncException.NoDatabase();
         var full = (database.BodyBytes + database.AttachmentBytes >= options.Value.MostBytes) || database.DocCount >= options.Value.MostDocuments;
         foreach (var edit in edits)
         {
             try
             {
-                await ApplyAsync(connection, database, documents[edit.Id], edit, full, ct);
+                await ApplyAsync(connection, database, validation, documents[edit.Id], edit, full, ct);
             }
             catch (SyncException failure)
             {
@@ -50,11 +51,11 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
         return database.Id;
     }
 
-    private static async Task<DatabaseRow?> OpenAsync(NpgsqlConnection connection, DatabaseKey key, Dictionary<string, OpenDocument> documents, CancellationToken ct)
+    private async Task<(DatabaseRow Database, Validation Validation)?> OpenAsync(NpgsqlConnection connection, DatabaseKey key, Dictionary<string, OpenDocument> documents, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(new("""
-            select id, epoch, update_seq, doc_count, deleted_count, body_bytes, attachment_bytes, revs_limit
+            select id, epoch, update_seq, doc_count, deleted_count, body_bytes, attachment_bytes, revs_limit, security
             from sync.database where app = $1 and owner = $2 and name = $3 for no key update
             """)
         { Parameters = { new() { Value = key.App }, new() { Value = key.Owner }, new() { Value = key.Name } } });
@@ -64,6 +65,12 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
             where s.app = $1 and s.owner = $2 and s.name = $3 and d.doc_id = any ($4)
             """)
         { Parameters = { new() { Value = key.App }, new() { Value = key.Owner }, new() { Value = key.Name }, new() { Value = documents.Keys.ToArray() } } });
+        batch.BatchCommands.Add(new("""
+            select d.doc_id, d.body from sync.database s join sync.document d on d.db_id = s.id
+            where s.app = $1 and s.owner = $2 and s.name = $3 and d.doc_id >= '_design/' and d.doc_id < '_design0' and not d.deleted
+              and position('validate_doc_update' in d.body) > 0
+            """)
+        { Parameters = { new() { Value = key.App }, new() { Value = key.Owner }, new() { Value = key.Name } } });
         await using var reader = await batch.ExecuteReaderAsync(ct);
         if (!await reader.ReadAsync(ct))
         {
@@ -80,7 +87,7 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
             BodyBytes = reader.GetInt64(5),
             AttachmentBytes = reader.GetInt64(6),
             RevsLimit = reader.GetInt32(7),
-            Security = "",
+            Security = reader.GetString(8),
         };
         await reader.NextResultAsync(ct);
         while (await reader.ReadAsync(ct))
@@ -91,10 +98,17 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
             document.Tree = RevisionTree.Read(reader.GetFieldValue<byte[]>(3));
             document.StoredAttachments = reader.IsDBNull(4) ? null : reader.GetString(4);
         }
-        return row;
+        await reader.NextResultAsync(ct);
+        var validation = new Validation(row.Id, DesignFunctions.Security(options.Value, key, row.Security), options.Value);
+        while (await reader.ReadAsync(ct))
+        {
+            validation.Add(reader.GetString(0), reader.GetFieldValue<byte[]>(1));
+        }
+        return (row, validation);
     }
 
-    private async Task ApplyAsync(NpgsqlConnection connection, DatabaseRow database, OpenDocument document, Edit edit, bool full, CancellationToken ct)
+    private async Task ApplyAsync(
+        NpgsqlConnection connection, DatabaseRow database, Validation validation, OpenDocument document, Edit edit, bool full, CancellationToken ct)
     {
         var sent = edit.Document;
         if (full && !sent.Deleted && !edit.IsReplicated)
@@ -103,7 +117,7 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
         }
         if (edit.IsReplicated)
         {
-            await TakeInAsync(connection, database, document, edit, full, ct);
+            await TakeInAsync(connection, database, validation, document, edit, full, ct);
             return;
         }
         var leaves = document.Tree.Leaves();
@@ -147,12 +161,14 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
         {
             throw SyncException.Conflict();
         }
+        await validation.CheckAsync(connection, document, edit, parent is { } last ? [last] : [], parent, attachments, ct);
         document.Tree.Add(rev, parent, sent.Deleted);
         document.Fresh[rev] = new(sent.Deleted, sent.Body, attachments);
         edit.Written = rev;
     }
 
-    private async Task TakeInAsync(NpgsqlConnection connection, DatabaseRow database, OpenDocument document, Edit edit, bool full, CancellationToken ct)
+    private async Task TakeInAsync(
+        NpgsqlConnection connection, DatabaseRow database, Validation validation, OpenDocument document, Edit edit, bool full, CancellationToken ct)
     {
         var sent = edit.Document;
         var path = sent.Path ?? (sent.Rev is { } rev ? [rev] : throw SyncException.Bad("Document must have a _rev or _revisions with new_edits=false."));
@@ -169,6 +185,7 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
             throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some and compact it.");
         }
         var attachments = await AttachAsync(connection, database.Id, document, sent, path.Skip(1), path[0].Generation, ct);
+        await validation.CheckAsync(connection, document, edit, path.Skip(1), path[0], attachments, ct);
         document.Tree.Merge(path, sent.Deleted);
         document.Fresh[path[0]] = new(sent.Deleted, sent.Body, attachments);
         edit.Written = path[0];

@@ -21,7 +21,7 @@ internal sealed class NewDocument
     /// <summary>The revision and its ancestors, newest first; null when the client does not tell of them.</summary>
     public List<Rev>? Path { get; private set; }
 
-    public byte[] Body { get; private set; } = Nothing;
+    public byte[] Body { get; set; } = Nothing;
 
     public List<NewAttachment>? Attachments { get; set; }
 
