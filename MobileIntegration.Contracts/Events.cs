@@ -41,6 +41,19 @@ public sealed record StockChanged(string ProductId, string StoreId, int? OnHand,
     public static string SubjectOf(string productId, string storeId) => $"stock:{storeId}/{productId}";
 }
 
+/// <summary>An installation is no longer registered: its user, or its app, has removed it.</summary>
+public sealed record DeviceRemoved(Guid DeviceId)
+{
+    public static string SubjectOf(Guid deviceId) => $"device:{deviceId}";
+}
+
+/// <summary>An installation is shut out, until it is unblocked.</summary>
+/// <param name="Reason">Such as <c>lost</c>.</param>
+public sealed record DeviceBlocked(Guid DeviceId, string Reason)
+{
+    public static string SubjectOf(Guid deviceId) => DeviceRemoved.SubjectOf(deviceId);
+}
+
 /// <summary>
 /// What a service did for users: steps of the journey from a push to an order. Told in bundles, of a thousand at most. A subject's bundles are taken one after the
 /// other; a service that tells from many transactions at once uses a subject for each of its workers.

@@ -1,5 +1,6 @@
 using Dapper;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults.Events;
 using Npgsql;
 
 namespace MobileServices.Devices;
@@ -61,12 +62,18 @@ internal sealed class DeviceStore(NpgsqlDataSource database, TimeProvider time)
     public async Task DeleteAsync(Guid id, string? user, string? key, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        await connection.ExecuteAsync(new CommandDefinition(
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var removed = await connection.ExecuteAsync(new CommandDefinition(
             """
             delete from devices.device
             where id = @id and (user_id = @user or (user_id is null and (key_thumbprint is null or key_thumbprint = @key)))
             """,
-            new { id, user, key }, cancellationToken: ct));
+            new { id, user, key }, transaction, cancellationToken: ct));
+        if (removed > 0)
+        {
+            await transaction.PublishAsync([NewEvent.Of(DeviceRemoved.SubjectOf(id), null, time.GetUtcNow(), new DeviceRemoved(id))], ct);
+        }
+        await transaction.CommitAsync(ct);
     }
 
     /// <summary>The row is locked from here on, so of two registrations at once the second sees what the first wrote.</summary>

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using MobileIntegration.ServiceDefaults;
+using MobileIntegration.ServiceDefaults.Events;
 using MobileServices.Devices.Admin;
 
 namespace MobileServices.Devices;
@@ -12,6 +13,7 @@ public static class DevicesSetup
         builder.AddTokenAuthentication();
         builder.AddDeviceProofs();
         builder.AddNpgsqlDataSource("mobiledb");
+        builder.AddEvents("mobiledb");
         builder.AddMigrations<DeviceStore>("mobiledb", "devices");
         builder.Services.AddOptions<DevicesOptions>().BindConfiguration("Devices").ValidateDataAnnotations().ValidateOnStart();
         builder.Services.TryAddSingleton(TimeProvider.System);

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using MobileIntegration.ServiceDefaults;
+using MobileIntegration.ServiceDefaults.Events;
 using MobileServices.Push.Deliveries;
 using MobileServices.Push.Events;
 using MobileServices.Push.Messages;
@@ -20,6 +21,7 @@ public static class PushSetup
         ArgumentNullException.ThrowIfNull(builder);
         builder.AddTokenAuthentication();
         builder.AddNpgsqlDataSource("mobiledb");
+        builder.AddEvents("mobiledb");
         builder.AddMigrations<PushWorker>("mobiledb", "push");
         builder.AddKeySeal();
         builder.Services.AddOptions<PushOptions>().BindConfiguration("Push").ValidateDataAnnotations().ValidateOnStart();
@@ -41,6 +43,7 @@ public static class PushSetup
         builder.Services.AddSingleton<TemplateStore>();
         builder.Services.AddSingleton<FanOut>();
         builder.Services.AddSingleton<DeliveryStore>();
+        builder.Services.AddSingleton<Claims>();
         builder.Services.AddSingleton<ChannelStore>();
         builder.Services.AddSingleton<Ledger>();
         builder.Services.AddSingleton<Pruning>();
@@ -49,5 +52,6 @@ public static class PushSetup
         builder.Services.AddSingleton<IEnumerable<Sender>>(services => [.. services.GetServices<INetwork>().Select(network => ActivatorUtilities.CreateInstance<Sender>(services, network))]);
         builder.Services.AddHostedService<PushWorker>();
         builder.AddOrderNews();
+        builder.AddDeviceNews();
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Dapper;
@@ -11,9 +12,11 @@ namespace MobileIntegration.Tests.MobileServices.Push;
 /// <summary>A process that is killed while it sends.</summary>
 public sealed class CrashTests : IAsyncLifetime
 {
-    private const int Devices = 1000;
     private const int Kills = 4;
     private const string App = "com.example.crash";
+
+    /// <summary>Each gets two messages: <c>PUSH_CRASH_DEVICES=10000</c> for the long run.</summary>
+    private static readonly int Devices = int.Parse(Environment.GetEnvironmentVariable("PUSH_CRASH_DEVICES") ?? "1000", CultureInfo.InvariantCulture);
 
     private readonly ConcurrentDictionary<(string Address, Guid Message), int> _taken = [];
     private readonly List<Process> _processes = [];
@@ -60,7 +63,7 @@ public sealed class CrashTests : IAsyncLifetime
 
         for (var kill = 1; kill <= Kills; kill++)
         {
-            var until = _taken.Count + 50 + random.Next(250);
+            var until = _taken.Count + Devices / 20 + random.Next(Devices / 4);
             await Eventually.TrueAsync(() => _taken.Count >= until || _taken.Count > Devices * 3 / 2, TimeSpan.FromMinutes(2));
             // SIGKILL: it has no time for anything.
             process.Kill();
@@ -70,7 +73,7 @@ public sealed class CrashTests : IAsyncLifetime
         }
         foreach (var message in new[] { once, collapsing })
         {
-            await Eventually.TrueAsync(async () => (await http.GetFromJsonAsync<JsonElement>($"/push/messages/{message}")).Text("state") is "completed", TimeSpan.FromMinutes(3));
+            await Eventually.TrueAsync(async () => (await http.GetFromJsonAsync<JsonElement>($"/push/messages/{message}")).Text("state") is "completed", TimeSpan.FromMinutes(20));
         }
         http.Dispose();
 

@@ -86,6 +86,105 @@ public sealed class EventTests(PushService service) : IClassFixture<PushService>
             "select count(*) from push.delivery d join push.message m on m.id = d.message_id where m.app_id = @app and d.state in ('pending', 'sending')", ("app", app));
     }
 
+    [Fact]
+    public async Task A_device_that_is_removed_or_blocked_gets_nothing_any_more_and_what_waited_for_it_says_why()
+    {
+        var both = new PushService { More = [("Run", "push,devices")] };
+        await both.InitializeAsync();
+        try
+        {
+            var app = await both.NewReadyAppAsync();
+            var (lost, removed, kept) = (await both.DeviceAsync(app), await both.DeviceAsync(app), await both.DeviceAsync(app));
+            foreach (var device in new[] { lost, removed, kept })
+            {
+                using var put = await both.Http.PutAsJsonAsync($"/devices/{device.Id}", new
+                {
+                    appId = app, appVersion = "1.0.0", platform = "android", osVersion = "16", model = "Pixel 9", locale = "en", timeZone = "UTC", pushAddresses = Array.Empty<object>(),
+                });
+                Assert.Equal(201, (int)put.StatusCode);
+            }
+            await Eventually.TrueAsync(async () => await CountAsync(both.Database, "select count(*) from events.subscription where name = 'push-devices'") is 1, PushService.Patience);
+            var held = await both.SendAsync(new { app, audience = "all", content = new { title = "Later" }, sendAtLocal = DateTime.UtcNow.AddHours(2).ToString("s") });
+            await Eventually.TrueAsync(async () => PushService.Counts(await both.StateAsync(held)).GetValueOrDefault("pending") is 3, PushService.Patience);
+
+            using (var answer = await both.Http.PutAsJsonAsync($"/devices/admin/devices/{lost.Id}/block", new { reason = "lost" }))
+            {
+                Assert.Equal(204, (int)answer.StatusCode);
+            }
+            using (var answer = await both.Http.DeleteAsync($"/devices/{removed.Id}"))
+            {
+                Assert.Equal(204, (int)answer.StatusCode);
+            }
+
+            await Eventually.TrueAsync(async () => PushService.Counts(await both.StateAsync(held)).GetValueOrDefault("dead") is 2, PushService.Patience);
+            Assert.Equal(1, PushService.Counts(await both.StateAsync(held))["pending"]);
+            foreach (var (device, why) in new[] { (lost, "the device was blocked: lost"), (removed, "the device was removed") })
+            {
+                var told = Assert.Single((await both.ExplainAsync(held, device.Id)).GetProperty("decisions").EnumerateArray(), decision => decision.Text("what") is "removed");
+                Assert.Equal(why, told.Text("detail"));
+            }
+            Assert.Equal(new Dictionary<string, long> { ["accepted"] = 1 }, Some(await both.CompletedAsync(await both.SendAsync(new { app, audience = "all", content = new { title = "Now" } }))));
+
+            // It comes back as any other.
+            await both.RegisterAsync(removed);
+            Assert.Equal(new Dictionary<string, long> { ["accepted"] = 2 }, Some(await both.CompletedAsync(await both.SendAsync(new { app, audience = "all", content = new { title = "Again" } }))));
+            Assert.Equal((0, 1, 2), (both.Fcm.Count(lost.Address), both.Fcm.Count(removed.Address), both.Fcm.Count(kept.Address)));
+        }
+        finally
+        {
+            await both.DisposeAsync();
+        }
+
+        static Dictionary<string, long> Some(Dictionary<string, long> counts) => counts.Where(count => count.Value > 0).ToDictionary();
+    }
+
+    [Fact]
+    public async Task What_became_of_a_message_is_told_to_the_journey_of_its_customer()
+    {
+        var both = new PushService { More = [("Run", "push,analytics"), ("Analytics:SmallestGroup", "1")] };
+        await both.InitializeAsync();
+        try
+        {
+            var app = await both.NewReadyAppAsync();
+            var phone = await both.DeviceAsync(app, user: "ada", customer: "C-000123");
+            var tablet = await both.DeviceAsync(app, "apns", user: "ada", customer: "C-000123");
+            var other = await both.DeviceAsync(app, user: "bob");
+            await Eventually.TrueAsync(async () => await CountAsync(both.Database, "select count(*) from events.subscription where name = 'analytics'") is 1, PushService.Patience);
+
+            var message = await both.SendAsync(new { app, audience = "all", content = new { title = "Hello" } });
+            await both.CompletedAsync(message);
+            using (var wake = await both.Http.PostAsJsonAsync("/push/wakeups", new { app, users = new[] { "ada" }, changed = new[] { "orders" } }))
+            {
+                Assert.Equal(202, (int)wake.StatusCode);
+            }
+            await Eventually.TrueAsync(() => both.Fcm.Count(phone.Address) is 2, PushService.Patience);
+            await ReceiptAsync(phone, "delivered");
+            await ReceiptAsync(phone, "opened");
+            await ReceiptAsync(tablet, "opened");
+            await ReceiptAsync(tablet, "opened");
+
+            await Eventually.TrueAsync(async () => await JourneyAsync() is [2, 1, 1, 0, 0], PushService.Patience);
+            await Eventually.TrueAsync(async () => await CountAsync(both.Database, "select count(*) from events.delivery where status = 'due'") is 0, PushService.Patience);
+            Assert.Equal(
+                ["bob 1", "C-000123 1", "C-000123 1", "C-000123 2", "C-000123 2", "C-000123 3", "C-000123 3"],
+                await both.QueryAsync<string[]>("select array_agg(user_id || ' ' || step order by user_id <> 'bob', step) from analytics.outcome"));
+            Assert.Equal(1, both.Fcm.Count(other.Address));
+
+            async Task ReceiptAsync(TestDevice device, string state)
+            {
+                using var http = both.ClientOf(device.User, device.Customer);
+                using var answer = await http.PostAsJsonAsync($"/push/registrations/{device.Id}/receipts", new { messages = new[] { new { id = message, state } } });
+                Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+            }
+            async Task<List<long>> JourneyAsync() =>
+                [.. (await both.Http.GetFromJsonAsync<JsonElement>("/analytics/journey?withinHours=24")).GetProperty("items").EnumerateArray().Select(step => step.GetProperty("people").GetInt64())];
+        }
+        finally
+        {
+            await both.DisposeAsync();
+        }
+    }
+
     private static async Task PublishAsync(string database, long version, OrderStatus status, OrderStatus previous)
     {
         await using var connection = new NpgsqlConnection(database);

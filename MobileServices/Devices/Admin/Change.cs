@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults.Events;
 
 namespace MobileServices.Devices.Admin;
 
@@ -21,6 +22,9 @@ internal abstract record Change(string Kind, string Key, string? Value)
     public abstract string WriteSql { get; }
 
     public abstract string RemoveSql { get; }
+
+    /// <summary>What other services have to know of it; told with the change.</summary>
+    public virtual NewEvent? Told(DateTimeOffset now) => null;
 
     /// <summary>The same kind of change from what the audit kept.</summary>
     public static Change Restore(string kind, string key, string? value) => kind switch
@@ -71,6 +75,14 @@ internal sealed record DeviceBlock(string Id, string? Json) : Change("device", I
         """;
 
     public override string RemoveSql => "delete from devices.device_block where device_id = @Key::uuid";
+
+    public override NewEvent? Told(DateTimeOffset now)
+    {
+        var device = Guid.Parse(Id);
+        return Json is null
+            ? null
+            : NewEvent.Of(DeviceBlocked.SubjectOf(device), null, now, new DeviceBlocked(device, JsonSerializer.Deserialize<Block>(Json, RuleSets.Json)!.Reason));
+    }
 }
 
 /// <param name="Name">What people call it.</param>

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dapper;
 using Microsoft.Extensions.Options;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults.Events;
 using Npgsql;
 using StackExchange.Redis;
 
@@ -86,6 +87,10 @@ internal sealed class ChangeStore(
         }
         await connection.ExecuteAsync(new CommandDefinition(
             change.Value is null ? change.RemoveSql : change.WriteSql, parameters, transaction, cancellationToken: ct));
+        if (change.Told(parameters.now) is { } told)
+        {
+            await transaction.PublishAsync([told], ct);
+        }
         await connection.ExecuteAsync(new CommandDefinition(
             """
             insert into devices.audit (at, who, kind, key, action, before, after)

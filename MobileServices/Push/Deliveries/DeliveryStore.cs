@@ -1,4 +1,6 @@
 using Dapper;
+using MobileIntegration.Contracts;
+using MobileServices.Push.Events;
 using Npgsql;
 
 namespace MobileServices.Push.Deliveries;
@@ -65,11 +67,11 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
 
     /// <summary>Writes down what became of deliveries, and keeps the batch.</summary>
     /// <param name="batch">Whose they are; what another process has put back or finished since stays as it is.</param>
-    public async Task WriteAsync(IReadOnlyCollection<DeliveryChange> changes, long batch, int leaseSeconds, CancellationToken ct)
+    public async Task WriteAsync(string network, IReadOnlyCollection<DeliveryChange> changes, long batch, int leaseSeconds, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         // Both statements in one message, which is one transaction.
-        await WriteAsync(connection, null, $"{FinishedSql}; {RenewSql}", changes, batch, leaseSeconds, ct);
+        await WriteAsync(connection, null, $"{FinishedSql}; {RenewSql}", changes, batch, leaseSeconds, ct, network);
     }
 
     /// <summary>Writes down what becomes of deliveries that the transaction has claimed.</summary>
@@ -77,7 +79,8 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
         WriteAsync(transaction.Connection!, transaction, ClaimedSql, changes, batch, 0, ct);
 
     private static async Task WriteAsync(
-        NpgsqlConnection connection, NpgsqlTransaction? transaction, string sql, IReadOnlyCollection<DeliveryChange> changes, long? batch, int leaseSeconds, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction? transaction, string sql, IReadOnlyCollection<DeliveryChange> changes, long? batch, int leaseSeconds, CancellationToken ct,
+        string network = "")
     {
         var count = changes.Count;
         var (messages, devices, states, dues) = (new Guid[count], new Guid[count], new string[count], new DateTime?[count]);
@@ -90,7 +93,7 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
             at++;
         }
         await connection.ExecuteAsync(new CommandDefinition(
-            sql, new { messages, devices, states, dues, waits, places, ids, decisions, attempts, batch, leaseSeconds }, transaction, cancellationToken: ct));
+            sql, new { messages, devices, states, dues, waits, places, ids, decisions, attempts, batch, leaseSeconds, source = PushOutcomes.SubjectOf(network) }, transaction, cancellationToken: ct));
     }
 
     /// <summary>
@@ -174,7 +177,13 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
 
     private const string ClaimedSql = $"{Columns} batch_id = case when u.place is null then null else @batch end, place = u.place {Rows}";
 
-    private const string FinishedSql = $"{Columns} batch_id = case when u.state = 'unknown' then d.batch_id end {Rows} and d.batch_id = @batch and d.state in ('sending', 'unknown')";
+    private static readonly string FinishedSql =
+        $"""
+        with changed as (
+            {Columns} batch_id = case when u.state = 'unknown' then d.batch_id end {Rows} and d.batch_id = @batch and d.state in ('sending', 'unknown')
+            returning d.message_id, d.device_id, d.state)
+        {PushOutcomes.Tell(OutcomeStep.Sent, "(select * from changed where state = 'accepted')", "@source")}
+        """;
 }
 
 /// <summary>What becomes of a delivery.</summary>

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Dapper;
+using MobileIntegration.Contracts;
+using MobileServices.Push.Events;
 using MobileServices.Push.Registrations;
 using Npgsql;
 
@@ -40,21 +42,37 @@ internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        foreach (var receipt in receipts.OrderBy(receipt => receipt.Id))
+        foreach (var state in new[] { "delivered", "opened" })
         {
-            await connection.ExecuteAsync(new CommandDefinition(
-                """
-                update push.delivery d set
-                    delivered_at = coalesce(d.delivered_at, @now),
-                    opened_at = case when @opened then coalesce(d.opened_at, @now) else d.opened_at end,
-                    decisions = d.decisions || @decision::jsonb
-                where d.message_id = @Id and d.device_id = @device and (d.opened_at is null and (@opened or d.delivered_at is null))
-                  and exists (select from push.registration r where r.device_id = @device and (r.user_id is null or r.user_id = @user))
-                """,
-                new { receipt.Id, device, user, now, opened = receipt.State is "opened", decision = Decision.Of(now, receipt.State!, "the app says so") }, transaction, cancellationToken: ct));
+            var messages = receipts.Where(receipt => receipt.State == state).Select(receipt => receipt.Id).Distinct().ToArray();
+            if (messages.Length > 0)
+            {
+                await connection.ExecuteAsync(new CommandDefinition(
+                    ReceivedSql,
+                    new { messages, device, user, now, opened = state is "opened", decision = Decision.Of(now, state, "the app says so"), subject = PushOutcomes.SubjectOf("receipts") },
+                    transaction, cancellationToken: ct));
+            }
         }
         await transaction.CommitAsync(ct);
     }
+
+    /// <summary>In the order of the messages: two reports of a device wait for one another instead of for ever. What is opened was delivered too; the journey counts either once.</summary>
+    private static readonly string ReceivedSql =
+        $"""
+        with mine as (
+            select message_id, device_id from push.delivery
+            where device_id = @device and message_id = any (@messages) and opened_at is null and (@opened or delivered_at is null)
+              and exists (select from push.registration r where r.device_id = @device and (r.user_id is null or r.user_id = @user))
+            order by message_id for update),
+        changed as (
+            update push.delivery d set
+                delivered_at = coalesce(d.delivered_at, @now),
+                opened_at = case when @opened then @now end,
+                decisions = d.decisions || @decision::jsonb
+            from mine where d.message_id = mine.message_id and d.device_id = mine.device_id
+            returning d.message_id, d.device_id)
+        select ({PushOutcomes.Tell(OutcomeStep.Delivered, "changed", "@subject")}), ({PushOutcomes.Tell(OutcomeStep.Opened, "(select * from changed where @opened)", "@subject")})
+        """;
 
     private sealed class Row
     {

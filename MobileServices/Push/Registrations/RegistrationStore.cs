@@ -72,6 +72,21 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
             "delete from push.registration where device_id = @device and (user_id is null or user_id = @user)", new { device, user }, cancellationToken: ct));
     }
 
+    /// <summary>Removes what the device registered, and has what waits for it looked at now instead of when its time comes.</summary>
+    /// <param name="until">What it registered later stays; null for all.</param>
+    public async Task EndAsync(NpgsqlTransaction transaction, Guid device, DateTimeOffset? until, string why, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        await transaction.Connection!.ExecuteAsync(new CommandDefinition(
+            $"""
+            with ended as (
+                delete from push.registration where device_id = @device and (@until::timestamptz is null or registered_at <= @until) returning device_id)
+            update push.delivery d set due_at = least(d.due_at, @now), waits_for = null, decisions = d.decisions || @decision::jsonb
+            from ended where d.device_id = ended.device_id and d.state = 'pending';
+            notify {PushWorker.Channel};
+            """, new { device, until = until?.ToUniversalTime(), now, decision = Decision.Of(now, "removed", why) }, transaction, cancellationToken: ct));
+    }
+
     public async Task PutPreferencesAsync(string user, PushPreferences preferences, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
