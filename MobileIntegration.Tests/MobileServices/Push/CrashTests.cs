@@ -96,9 +96,9 @@ public sealed class CrashTests : IAsyncLifetime
         Assert.InRange(unknown, rows.Count(row => Fault(row.Address) is 3), Devices / 2);
         Assert.Equal(rows.Count(row => Fault(row.Address) is 2), rows.Count(row => row.State is "dead") + rows.Count(row => row.State is "unknown" && Fault(row.Address) is 2));
 
-        // Where a second one replaces the first, nothing stays unknown.
+        // Where a second one replaces the first, nothing stays unknown. An address may have been found dead by the first message before the second looked for its devices.
         var replaced = await RowsAsync(collapsing);
-        Assert.Equal(Devices, replaced.Count);
+        Assert.Equal(rows.Count(row => Fault(row.Address) is not 2), replaced.Count(row => Fault(row.Address) is not 2));
         Assert.All(replaced, row => Assert.True(row.State switch
         {
             "accepted" => _taken.GetValueOrDefault((row.Address, collapsing)) >= 1,
