@@ -51,7 +51,7 @@ public static class PushSetup
         builder.Services.AddSingleton<WakeupStore>();
         builder.Services.AddSingleton<IEnumerable<Sender>>(services => [.. services.GetServices<INetwork>().Select(network => ActivatorUtilities.CreateInstance<Sender>(services, network))]);
         builder.Services.AddHostedService<PushWorker>();
-        builder.AddOrderNews();
+        builder.AddBackOfficeNews();
         builder.AddDeviceNews();
     }
 }

@@ -48,6 +48,37 @@ public sealed class EventTests(PushService service) : IClassFixture<PushService>
     }
 
     [Fact]
+    public async Task A_new_price_is_told_to_who_follows_the_product_and_a_changed_customer_wakes_his_devices()
+    {
+        var told = new PushService { More = [("ConnectionStrings:integrationdb", await TestPostgres.CreateDatabaseAsync())] };
+        await told.InitializeAsync();
+        try
+        {
+            var integration = told.More[0].Value;
+            var app = await told.NewReadyAppAsync();
+            var follower = await told.DeviceAsync(app, customer: "C-000123", tags: ["price:P-0001"]);
+            var customer = await told.DeviceAsync(app, "apns", customer: "C-000456", tags: ["price:P-0002"]);
+            await told.PutAsync($"/push/apps/{app}/templates/price.changed", new { title = "{{productId}} is now {{price}} {{currency}}" });
+            await Eventually.TrueAsync(async () => await CountAsync(integration, "select count(*) from events.subscription where name = 'push'") is 1, PushService.Patience);
+
+            await PublishAsync(integration, NewEvent.Of(PriceChanged.SubjectOf("P-0001"), 1, DateTimeOffset.UtcNow, new PriceChanged("P-0001", new("EUR", 1999), null)));
+            await PublishAsync(integration, NewEvent.Of(CustomerChanged.SubjectOf("C-000456"), 1, DateTimeOffset.UtcNow, new CustomerChanged("C-000456", ["addresses", "name"])));
+
+            await Eventually.TrueAsync(() => told.Fcm.Count(follower.Address) is 1 && told.Apns.Count(customer.Address) is 1, PushService.Patience);
+            var price = JsonDocument.Parse(Assert.Single(told.Fcm.Journal, pushed => pushed.Address == follower.Address).Body).RootElement.GetProperty("message");
+            Assert.Equal("P-0001 is now 19.99 EUR", price.GetProperty("notification").Text("title"));
+            Assert.Equal(("price.changed", "P-0001"), (price.GetProperty("data").Text("event"), price.GetProperty("data").Text("productId")));
+            var silent = Assert.Single(told.Apns.Journal, pushed => pushed.Address == customer.Address);
+            Assert.Equal("background", silent.Headers["apns-push-type"]);
+            Assert.Equal("addresses,name", JsonDocument.Parse(silent.Body).RootElement.Text("changed"));
+        }
+        finally
+        {
+            await told.DisposeAsync();
+        }
+    }
+
+    [Fact]
     public async Task A_change_wakes_the_users_other_devices_up_once_for_all_changes_of_a_moment()
     {
         var app = await service.NewReadyAppAsync();
@@ -185,13 +216,15 @@ public sealed class EventTests(PushService service) : IClassFixture<PushService>
         }
     }
 
-    private static async Task PublishAsync(string database, long version, OrderStatus status, OrderStatus previous)
+    private static Task PublishAsync(string database, long version, OrderStatus status, OrderStatus previous) => PublishAsync(
+        database, NewEvent.Of(OrderChanged.SubjectOf("4500001234"), version, DateTimeOffset.UtcNow, new OrderChanged("4500001234", "C-000123", status, previous)));
+
+    private static async Task PublishAsync(string database, NewEvent told)
     {
         await using var connection = new NpgsqlConnection(database);
         await connection.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
-        await transaction.PublishAsync(
-            [NewEvent.Of(OrderChanged.SubjectOf("4500001234"), version, DateTimeOffset.UtcNow, new OrderChanged("4500001234", "C-000123", status, previous))], CancellationToken.None);
+        await transaction.PublishAsync([told], CancellationToken.None);
         await transaction.CommitAsync();
     }
 
