@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace MobileIntegration.Tests;
 
 internal static class NpmClients
@@ -16,5 +18,22 @@ internal static class NpmClients
         }
 
         throw new InvalidOperationException("The folder MobileIntegration.Tests/clients is not above the test's output.");
+    }
+
+    /// <summary>Runs a client to its end, with <paramref name="input"/> to read, and returns what it printed.</summary>
+    public static async Task<string> RunAsync(string script, string input, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo("node", [script, .. arguments])
+        {
+            WorkingDirectory = Folder(),
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        var (code, output, error) = await process.EndAsync();
+        Assert.True(code is 0, error);
+        return output.Trim();
     }
 }

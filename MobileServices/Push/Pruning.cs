@@ -26,6 +26,7 @@ internal sealed class Pruning(NpgsqlDataSource database, IOptions<PushOptions> o
             """
             delete from push.message m where created_at < @before and send_at < @before and state = 'sending' and not exists (select from push.delivery d where d.message_id = m.id)
             """);
+        await DeleteAsync("delete from push.webhook_event where created_at < @before and state <> 'pending'");
         while (await DeleteAsync("delete from push.stored where id = any (array(select id from push.stored where expires_at < @now limit @Part))") == Part)
         {
         }

@@ -10,6 +10,7 @@ using MobileServices.Push.Networks.Fcm;
 using MobileServices.Push.Networks.Own;
 using MobileServices.Push.Networks.WebPush;
 using MobileServices.Push.Registrations;
+using MobileServices.Push.Webhooks;
 
 namespace MobileServices.Push;
 
@@ -46,6 +47,9 @@ public static class PushSetup
         builder.Services.AddSingleton<Pruning>();
         builder.Services.AddSingleton<PushMetrics>();
         builder.Services.AddSingleton<WakeupStore>();
+        builder.Services.AddSingleton<WebhookStore>();
+        builder.Services.AddSingleton<WebhookEvents>();
+        builder.Services.AddSingleton<WebhookSender>();
         builder.Services.AddSingleton<IEnumerable<Sender>>(services => [.. services.GetServices<INetwork>().Select(network => ActivatorUtilities.CreateInstance<Sender>(services, network))]);
         builder.Services.AddHostedService<PushWorker>();
         builder.AddOrderNews();

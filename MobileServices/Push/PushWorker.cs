@@ -4,6 +4,7 @@ using MobileServices.Push.Deliveries;
 using MobileServices.Push.Messages;
 using MobileServices.Push.Networks;
 using MobileServices.Push.Networks.Own;
+using MobileServices.Push.Webhooks;
 using Npgsql;
 
 namespace MobileServices.Push;
@@ -14,7 +15,7 @@ namespace MobileServices.Push;
 /// </summary>
 internal sealed class PushWorker(
     NpgsqlDataSource database, FanOut fanOut, IEnumerable<Sender> senders, DeliveryStore deliveries, Pruning pruning, OwnStreams streams, NetworkList networks,
-    IOptions<PushOptions> options, TimeProvider time, ILogger<PushWorker> logger) : BackgroundService
+    WebhookSender webhooks, IOptions<PushOptions> options, TimeProvider time, ILogger<PushWorker> logger) : BackgroundService
 {
     /// <summary>Of NOTIFY.</summary>
     public const string Channel = "push_due";
@@ -36,6 +37,7 @@ internal sealed class PushWorker(
             SurviveAsync(RecoverAsync, stoppingToken),
             SurviveAsync(PruneAsync, stoppingToken),
             SurviveAsync(FanOutAsync(Wake()), stoppingToken),
+            SurviveAsync(TellAsync(Wake()), stoppingToken),
             .. senders.Select(sender => SurviveAsync(SendAsync(sender, Wake()), stoppingToken))]);
     }
 
@@ -56,6 +58,18 @@ internal sealed class PushWorker(
             await SleepAsync(wake, await fanOut.NextAsync(ct), ct);
         }
     };
+
+    private Func<CancellationToken, Task> TellAsync(Channel<bool> wake)
+    {
+        webhooks.Ended = () => wake.Writer.TryWrite(true);
+        return async ct =>
+        {
+            while (true)
+            {
+                await SleepAsync(wake, await webhooks.StepAsync(ct), ct);
+            }
+        };
+    }
 
     private Func<CancellationToken, Task> SendAsync(Sender sender, Channel<bool> wake) => async ct =>
     {

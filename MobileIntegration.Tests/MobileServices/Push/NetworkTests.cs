@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
@@ -83,8 +82,8 @@ public sealed class NetworkTests(PushService service) : IClassFixture<PushServic
         Assert.All(sent, pushed => Assert.Equal(("/v1/projects/shop/messages:send", "HTTP/2"), (pushed.Path, pushed.Protocol)));
         // The dry call of the saved credential had one, the sender the other.
         Assert.InRange(service.Fcm.Journal.Count(pushed => pushed.Path == "/token") - before, 0, 1);
-        Assert.Equal("ok", await RunAsync("fcm-types.mjs", Encoding.UTF8.GetString(sent[0].Body)));
-        Assert.StartsWith("request.message.token", await RunAsync("fcm-types.mjs", """{"message":{"token":3}}"""));
+        Assert.Equal("ok", await NpmClients.RunAsync("fcm-types.mjs", Encoding.UTF8.GetString(sent[0].Body)));
+        Assert.StartsWith("request.message.token", await NpmClients.RunAsync("fcm-types.mjs", """{"message":{"token":3}}"""));
     }
 
     [Fact]
@@ -243,20 +242,4 @@ public sealed class NetworkTests(PushService service) : IClassFixture<PushServic
     }
 
     private static JsonElement Body(FakeNetwork fake, TestDevice device) => JsonDocument.Parse(fake.Journal.Single(pushed => pushed.Address == device.Address).Body).RootElement;
-
-    private static async Task<string> RunAsync(string script, string input)
-    {
-        using var process = Process.Start(new ProcessStartInfo("node", [script])
-        {
-            WorkingDirectory = NpmClients.Folder(),
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        await process.StandardInput.WriteAsync(input);
-        process.StandardInput.Close();
-        var (code, output, error) = await process.EndAsync();
-        Assert.True(code is 0, error);
-        return output.Trim();
-    }
 }
