@@ -25,5 +25,6 @@ public static class PushEndpoints
         sender.MapWakeups();
         sender.MapCredentials();
         sender.MapWebhooks();
+        sender.MapReceiptSubscriptions();
     }
 }

@@ -36,6 +36,7 @@ public static class PushSetup
         builder.Services.AddSingleton<CredentialStore>();
         builder.Services.AddSingleton<OwnStore>();
         builder.Services.AddSingleton<OwnStreams>();
+        builder.Services.AddSingleton<ReceiptStore>();
         builder.Services.AddSingleton<RegistrationStore>();
         builder.Services.AddSingleton<MessageRules>();
         builder.Services.AddSingleton<MessageStore>();
