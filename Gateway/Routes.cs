@@ -25,6 +25,7 @@ internal static class Routes
         new("/configuration/admin/{**rest}", "configuration", Scopes.ConfigurationAdmin),
         new("/push/endpoint/{**rest}", "push", null, BodyBytes: 8192),
         new("/push/message/{**rest}", "push", null, BodyBytes: 8192),
+        new("/push/receipt/{**rest}", "push", null, BodyBytes: 8192),
         new("/push/registrations/{**rest}", "push", Scopes.Push, BodyBytes: 65536),
         new("/push/preferences", "push", Scopes.Push, BodyBytes: 65536),
         new("/push/own/{**rest}", "push", Scopes.Push, BodyBytes: 65536),

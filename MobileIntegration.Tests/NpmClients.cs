@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace MobileIntegration.Tests;
 
 internal static class NpmClients
@@ -16,5 +18,30 @@ internal static class NpmClients
         }
 
         throw new InvalidOperationException("The folder MobileIntegration.Tests/clients is not above the test's output.");
+    }
+
+    /// <summary>Runs a client to its end, with <paramref name="input"/> to read, and returns what it printed.</summary>
+    public static Task<string> RunAsync(string script, string input, params string[] arguments) => RunAsync(script, input, [], arguments);
+
+    /// <inheritdoc cref="RunAsync(string, string, string[])"/>
+    public static async Task<string> RunAsync(string script, string input, (string Name, string Value)[] environment, params string[] arguments)
+    {
+        var start = new ProcessStartInfo("node", [script, .. arguments])
+        {
+            WorkingDirectory = Folder(),
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+        using var process = Process.Start(start)!;
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        var (code, output, error) = await process.EndAsync();
+        Assert.True(code is 0, error);
+        return output.Trim();
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
+using MobileIntegration.ServiceDefaults;
 
 namespace BackendSystems.Webhooks;
 

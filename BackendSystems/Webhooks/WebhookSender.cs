@@ -79,7 +79,7 @@ internal sealed class WebhookSender(
         request.Headers.Add("webhook-id", delivery.MessageId);
         request.Headers.Add("webhook-timestamp", timestamp.ToString(CultureInfo.InvariantCulture));
         request.Headers.TryAddWithoutValidation(
-            "webhook-signature", WebhookSignature.Sign(delivery.Secret, delivery.MessageId, timestamp, delivery.Body));
+            "webhook-signature", WebhookSignature.Sign(delivery.Secret, delivery.MessageId, timestamp, Encoding.UTF8.GetBytes(delivery.Body)));
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(AnswerWithin);
         try

@@ -1,5 +1,6 @@
 using Dapper;
 using Microsoft.Extensions.Options;
+using MobileIntegration.ServiceDefaults;
 using MobileIntegration.ServiceDefaults.Events;
 using Npgsql;
 

@@ -20,6 +20,8 @@ function check(value, type, path) {
     }
   } else if (/^boolean/.test(type)) {
     if (typeof value !== "boolean") wrong.push(`${path} is no boolean`);
+  } else if (/^string\[\]/.test(type)) {
+    if (!Array.isArray(value) || value.some((one) => typeof one !== "string")) wrong.push(`${path} is no list of strings`);
   } else if (/^string/.test(type)) {
     if (typeof value !== "string") wrong.push(`${path} is no string`);
   } else if (/^number/.test(type)) {

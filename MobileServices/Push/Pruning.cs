@@ -26,7 +26,10 @@ internal sealed class Pruning(NpgsqlDataSource database, IOptions<PushOptions> o
             """
             delete from push.message m where created_at < @before and send_at < @before and state = 'sending' and not exists (select from push.delivery d where d.message_id = m.id)
             """);
-        while (await DeleteAsync("delete from push.stored where id = any (array(select id from push.stored where expires_at < @now limit @Part))") == Part)
+        await DeleteAsync("delete from push.webhook_event where created_at < @before and state <> 'pending'");
+        await DeleteAsync("delete from push.receipt where created_at < @before");
+        await DeleteAsync("delete from push.receipt_subscription s where used_at < @before and not exists (select from push.stored m where m.receipt_id = s.id)");
+        while (await DeleteAsync("delete from push.stored where id = any (array(select id from push.stored where expires_at < @now and receipt_id is null limit @Part))") == Part)
         {
         }
 

@@ -4,6 +4,7 @@ using MobileServices.Push.Messages;
 using MobileServices.Push.Networks;
 using MobileServices.Push.Networks.Own;
 using MobileServices.Push.Registrations;
+using MobileServices.Push.Webhooks;
 
 namespace MobileServices.Push;
 
@@ -23,5 +24,7 @@ public static class PushEndpoints
         sender.MapMessages();
         sender.MapWakeups();
         sender.MapCredentials();
+        sender.MapWebhooks();
+        sender.MapReceiptSubscriptions();
     }
 }

@@ -14,10 +14,14 @@ internal sealed class PushMetrics(IMeterFactory meters) : IDisposable
     private readonly Histogram<double> _attempts = Meter(meters).CreateHistogram<double>(
         "mobile.push.attempt.duration", "s", "Requests to networks, by network, app and class of what came of them");
 
+    private readonly Counter<long> _told = Meter(meters).CreateCounter<long>("mobile.push.webhooks", description: "Events that webhooks were told of or not, by type and state");
+
     public void Ended(string network, string state) => _ended.Add(1, new("network", network), new("state", state));
 
     public void Attempted(string network, string app, OutcomeClass outcome, TimeSpan took) =>
         _attempts.Record(took.TotalSeconds, new("network", network), new("app", app), new("class", outcome.ToString()));
+
+    public void Told(string type, string state) => _told.Add(1, new("type", type), new("state", state));
 
     public Activity? Start(string network) => _source.StartActivity($"send {network}", ActivityKind.Client);
 

@@ -53,8 +53,16 @@ internal sealed class PushOptions : IValidatableObject
     [Range(1, 3650, ErrorMessage = "Push:KeepDays must be from 1 to 3650.")]
     public int KeepDays { get; init; } = 30;
 
+    /// <summary>After how many attempts a webhook's event is given up; it can be sent again by hand.</summary>
+    [Range(1, 1000, ErrorMessage = "Push:WebhookMostAttempts must be from 1 to 1000.")]
+    public int WebhookMostAttempts { get; init; } = 20;
+
+    /// <summary>The longest pause between two attempts to tell a webhook.</summary>
+    [Range(0.01, 86400, ErrorMessage = "Push:WebhookLongestRetrySeconds must be from 0.01 to 86400.")]
+    public double WebhookLongestRetrySeconds { get; init; } = 14400;
+
     /// <summary>
-    /// Web Push endpoints may be at addresses that are not public, and need no TLS. For tests and for sites without a way out; anybody with a token could
+    /// Web Push endpoints and webhooks may be at addresses that are not public, and need no TLS. For tests and for sites without a way out; anybody with a token could
     /// otherwise make this service call others inside.
     /// </summary>
     public bool AllowPrivateEndpoints { get; init; }

@@ -11,6 +11,7 @@ using MobileServices.Push.Networks.Fcm;
 using MobileServices.Push.Networks.Own;
 using MobileServices.Push.Networks.WebPush;
 using MobileServices.Push.Registrations;
+using MobileServices.Push.Webhooks;
 
 namespace MobileServices.Push;
 
@@ -37,6 +38,7 @@ public static class PushSetup
         builder.Services.AddSingleton<CredentialStore>();
         builder.Services.AddSingleton<OwnStore>();
         builder.Services.AddSingleton<OwnStreams>();
+        builder.Services.AddSingleton<ReceiptStore>();
         builder.Services.AddSingleton<RegistrationStore>();
         builder.Services.AddSingleton<MessageRules>();
         builder.Services.AddSingleton<MessageStore>();
@@ -49,6 +51,9 @@ public static class PushSetup
         builder.Services.AddSingleton<Pruning>();
         builder.Services.AddSingleton<PushMetrics>();
         builder.Services.AddSingleton<WakeupStore>();
+        builder.Services.AddSingleton<WebhookStore>();
+        builder.Services.AddSingleton<WebhookEvents>();
+        builder.Services.AddSingleton<WebhookSender>();
         builder.Services.AddSingleton<IEnumerable<Sender>>(services => [.. services.GetServices<INetwork>().Select(network => ActivatorUtilities.CreateInstance<Sender>(services, network))]);
         builder.Services.AddHostedService<PushWorker>();
         builder.AddBackOfficeNews();

@@ -4,6 +4,7 @@ using MobileServices.Push.Deliveries;
 using MobileServices.Push.Messages;
 using MobileServices.Push.Networks;
 using MobileServices.Push.Networks.Own;
+using MobileServices.Push.Webhooks;
 using Npgsql;
 
 namespace MobileServices.Push;
@@ -14,7 +15,7 @@ namespace MobileServices.Push;
 /// </summary>
 internal sealed class PushWorker(
     NpgsqlDataSource database, FanOut fanOut, IEnumerable<Sender> senders, DeliveryStore deliveries, Pruning pruning, OwnStreams streams, NetworkList networks,
-    IOptions<PushOptions> options, TimeProvider time, ILogger<PushWorker> logger) : BackgroundService
+    WebhookSender webhooks, ReceiptStore receipts, IOptions<PushOptions> options, TimeProvider time, ILogger<PushWorker> logger) : BackgroundService
 {
     /// <summary>Of NOTIFY.</summary>
     public const string Channel = "push_due";
@@ -23,6 +24,7 @@ internal sealed class PushWorker(
     private const int Batches = 2;
     private static readonly TimeSpan ShortestSleep = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ExpireEvery = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
 
     private readonly List<Channel<bool>> _wakes = [];
@@ -35,7 +37,9 @@ internal sealed class PushWorker(
             SurviveAsync(ListenAsync, stoppingToken),
             SurviveAsync(RecoverAsync, stoppingToken),
             SurviveAsync(PruneAsync, stoppingToken),
+            SurviveAsync(ExpireAsync, stoppingToken),
             SurviveAsync(FanOutAsync(Wake()), stoppingToken),
+            SurviveAsync(TellAsync(Wake()), stoppingToken),
             .. senders.Select(sender => SurviveAsync(SendAsync(sender, Wake()), stoppingToken))]);
     }
 
@@ -56,6 +60,18 @@ internal sealed class PushWorker(
             await SleepAsync(wake, await fanOut.NextAsync(ct), ct);
         }
     };
+
+    private Func<CancellationToken, Task> TellAsync(Channel<bool> wake)
+    {
+        webhooks.Ended = () => wake.Writer.TryWrite(true);
+        return async ct =>
+        {
+            while (true)
+            {
+                await SleepAsync(wake, await webhooks.StepAsync(ct), ct);
+            }
+        };
+    }
 
     private Func<CancellationToken, Task> SendAsync(Sender sender, Channel<bool> wake) => async ct =>
     {
@@ -142,6 +158,15 @@ internal sealed class PushWorker(
                 }
             }
             await Task.Delay(pause, time, ct);
+        }
+    }
+
+    private async Task ExpireAsync(CancellationToken ct)
+    {
+        while (true)
+        {
+            await receipts.ExpireAsync(ct);
+            await Task.Delay(ExpireEvery, time, ct);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
@@ -83,8 +82,8 @@ public sealed class NetworkTests(PushService service) : IClassFixture<PushServic
         Assert.All(sent, pushed => Assert.Equal(("/v1/projects/shop/messages:send", "HTTP/2"), (pushed.Path, pushed.Protocol)));
         // The dry call of the saved credential had one, the sender the other.
         Assert.InRange(service.Fcm.Journal.Count(pushed => pushed.Path == "/token") - before, 0, 1);
-        Assert.Equal("ok", await RunAsync("fcm-types.mjs", Encoding.UTF8.GetString(sent[0].Body)));
-        Assert.StartsWith("request.message.token", await RunAsync("fcm-types.mjs", """{"message":{"token":3}}"""));
+        Assert.Equal("ok", await NpmClients.RunAsync("fcm-types.mjs", Encoding.UTF8.GetString(sent[0].Body)));
+        Assert.StartsWith("request.message.token", await NpmClients.RunAsync("fcm-types.mjs", """{"message":{"token":3}}"""));
     }
 
     [Fact]
@@ -191,6 +190,61 @@ public sealed class NetworkTests(PushService service) : IClassFixture<PushServic
         Assert.Equal(("HTTP/2", "k", "alert", "10"), (theirs.Protocol, theirs.Headers["apns-collapse-id"], theirs.Headers["apns-push-type"], theirs.Headers["apns-priority"]));
     }
 
+    [Fact]
+    public async Task The_fake_of_APNs_is_one_to_apns2_as_well_also_when_it_is_slow()
+    {
+        var (good, gone, slow) = (PushService.ApnsToken(), PushService.ApnsToken(), PushService.ApnsToken());
+        service.Apns.Script(gone, 410, new { reason = "Unregistered", timestamp = 1700000000000 });
+        service.Apns.Script(slow, async (http, _) =>
+        {
+            // The others are answered meanwhile, on the same connection.
+            await Eventually.TrueAsync(() => service.Apns.Count(good) > 0 && service.Apns.Count(gone) > 0, PushService.Patience);
+            await service.Apns.SucceedAsync(http);
+        });
+        var folder = Directory.CreateTempSubdirectory();
+        try
+        {
+            using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            var (ca, pem) = (Path.Combine(folder.FullName, "ca.pem"), Path.Combine(folder.FullName, "key.p8"));
+            await File.WriteAllTextAsync(ca, service.Apns.Certificate.ExportCertificatePem());
+            await File.WriteAllTextAsync(pem, key.ExportPkcs8PrivateKeyPem());
+
+            var output = await NpmClients.RunAsync("apns2.mjs", "", [("NODE_EXTRA_CA_CERTS", ca)], service.Apns.TlsPort.ToString(), pem, slow, good, gone);
+
+            var reasons = JsonDocument.Parse(output).RootElement.EnumerateArray().ToDictionary(one => one.Text("token"), one => one.GetProperty("reason").GetString());
+            Assert.Equal((null, null, "Unregistered"), (reasons[good], reasons[slow], reasons[gone]));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+        var theirs = service.Apns.Journal.Single(pushed => pushed.Address == good);
+        Assert.Equal(("HTTP/2", "k2", "com.example.shop"), (theirs.Protocol, theirs.Headers["apns-collapse-id"], theirs.Headers["apns-topic"]));
+    }
+
+    [Fact]
+    public async Task An_answer_that_breaks_off_after_its_status_has_told_what_became_of_the_message()
+    {
+        var app = await service.NewReadyAppAsync();
+        var (taken, failing) = (await service.DeviceAsync(app, "apns"), await service.DeviceAsync(app, "apns"));
+        service.Apns.Script(taken.Address, (http, number) => BreakOffAsync(http, 200));
+        service.Apns.Script(failing.Address, (http, number) => number is 1 ? BreakOffAsync(http, 503) : service.Apns.SucceedAsync(http));
+
+        var message = await service.SendAsync(new { app, audience = "all", content = new { title = "Hello" } });
+
+        Assert.Equal(2, (await service.CompletedAsync(message))["accepted"]);
+        Assert.Equal((1, 2), (service.Apns.Count(taken.Address), service.Apns.Count(failing.Address)));
+
+        static async Task BreakOffAsync(Microsoft.AspNetCore.Http.HttpContext http, int status)
+        {
+            http.Response.StatusCode = status;
+            http.Response.ContentLength = 100;
+            await http.Response.Body.WriteAsync("{\"reason\":"u8.ToArray());
+            await http.Response.Body.FlushAsync();
+            http.Abort();
+        }
+    }
+
     [Theory]
     [InlineData("https://127.0.0.1/push/a")]
     [InlineData("https://10.0.0.7/push/a")]
@@ -243,20 +297,4 @@ public sealed class NetworkTests(PushService service) : IClassFixture<PushServic
     }
 
     private static JsonElement Body(FakeNetwork fake, TestDevice device) => JsonDocument.Parse(fake.Journal.Single(pushed => pushed.Address == device.Address).Body).RootElement;
-
-    private static async Task<string> RunAsync(string script, string input)
-    {
-        using var process = Process.Start(new ProcessStartInfo("node", [script])
-        {
-            WorkingDirectory = NpmClients.Folder(),
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        await process.StandardInput.WriteAsync(input);
-        process.StandardInput.Close();
-        var (code, output, error) = await process.EndAsync();
-        Assert.True(code is 0, error);
-        return output.Trim();
-    }
 }

@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 namespace MobileIntegration.Tests.MobileServices.Push;
 
 /// <summary>Our own push service: npm's web-push sends to it unmodified, devices hold a stream.</summary>
-public sealed class OwnServiceTests : IAsyncLifetime
+public sealed partial class OwnServiceTests : IAsyncLifetime
 {
     private TlsFront _front = null!;
     private PushService _service = null!;

@@ -1,6 +1,7 @@
 using Dapper;
 using MobileIntegration.Contracts;
 using MobileServices.Push.Events;
+using MobileServices.Push.Webhooks;
 using Npgsql;
 
 namespace MobileServices.Push.Deliveries;
@@ -52,9 +53,7 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
     public async Task<bool> RemoveAsync(Guid device, byte[] addressHash, DateTimeOffset? since, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        return await connection.ExecuteAsync(new CommandDefinition(
-            "delete from push.registration where device_id = @device and address_hash = @addressHash and (@since::timestamptz is null or registered_at <= @since)",
-            new { device, addressHash, since = since?.ToUniversalTime() }, cancellationToken: ct)) > 0;
+        return await connection.ExecuteScalarAsync<long>(new CommandDefinition(RemoveSql, new { device, addressHash, since = since?.ToUniversalTime() }, cancellationToken: ct)) > 0;
     }
 
     /// <summary>When the next one of a network is due; null when none waits.</summary>
@@ -136,6 +135,23 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
                 unknown = Decision.Of(now, States.Unknown, "the process that sent it ended before the network answered"),
             }, cancellationToken: ct));
     }
+
+    private const string Gone =
+        """
+        jsonb_strip_nulls(jsonb_build_object(
+            'app', e.app_id, 'deviceId', e.device_id, 'userId', e.user_id, 'network', e.network, 'registeredAt', e.registered_at, 'deadSince', @since::timestamptz))
+        """;
+
+    private static readonly string RemoveSql =
+        $"""
+        with gone as (
+            delete from push.registration where device_id = @device and address_hash = @addressHash and (@since::timestamptz is null or registered_at <= @since)
+            returning app_id, device_id, user_id, network, registered_at),
+        told as (
+            {WebhookEvents.InsertSql(WebhookEvents.AddressDead, "gone", Gone)}
+            returning pg_notify('{PushWorker.Channel}', ''))
+        select count(*) from gone
+        """;
 
     private const string ClaimSql =
         """

@@ -148,6 +148,7 @@ internal static class MessageEndpoints
             errors["name"] = ["Must be at most 100 letters, digits, '-', '_', '.' and ':'."];
         }
         MessageRules.CheckTexts(content, "content", errors);
+        Overrides.CheckAll(content, "content", silent: false, errors);
         if (errors.Count > 0)
         {
             return RegistrationEndpoints.Wrong(errors);

@@ -89,13 +89,14 @@ internal sealed class MessageRules(NetworkList networks, TimeProvider time)
         }
     }
 
-    private static bool IsReserved(string key) => key is "" or "from" or "message_type" or "aps" or "messageId" or "changed" or "category"
+    public static bool IsReserved(string key) => key is "" or "from" or "message_type" or "aps" or "messageId" or "changed" or "category"
         || key.StartsWith("google.", StringComparison.OrdinalIgnoreCase) || key.StartsWith("gcm.", StringComparison.OrdinalIgnoreCase);
 
     private void CheckContent(PushSubmission message, PushContent content, IReadOnlyCollection<string> used, Dictionary<string, string[]> errors)
     {
         var count = errors.Count;
         CheckTexts(content, "content", errors);
+        Overrides.CheckAll(content, "content", message.Silent is true, errors);
         if (message.Silent is not true && content is { Title: null, Body: null } && content.Localized is null or { Count: 0 })
         {
             errors["content"] = ["Has neither a title nor a body. Send one, or silent."];

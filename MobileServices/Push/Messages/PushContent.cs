@@ -9,6 +9,9 @@ namespace MobileServices.Push.Messages;
 /// <param name="Sound">A sound of the app, or <c>default</c>.</param>
 /// <param name="Actions">Buttons, where the platform shows any.</param>
 /// <param name="Data">For the app.</param>
+/// <param name="Android">For Android devices of FCM: members of its AndroidConfig. What is said for one network is as it is sent: not localized, parameters not filled in.</param>
+/// <param name="Apns">For Apple devices, of APNs and of FCM: <c>payload</c> (with Apple's <c>aps</c>) and <c>fcmOptions</c> of FCM's ApnsConfig.</param>
+/// <param name="WebPush">For browsers, of Web Push and of FCM: <c>notification</c>, <c>data</c> and <c>fcmOptions</c> of FCM's WebpushConfig.</param>
 /// <param name="Localized">Texts by language (BCP 47); <c>de</c> is also for <c>de-AT</c>. Others get <paramref name="Title"/> and <paramref name="Body"/>.</param>
 internal sealed record PushContent(
     string? Title = null,
@@ -19,7 +22,10 @@ internal sealed record PushContent(
     IReadOnlyList<PushAction>? Actions = null,
     IReadOnlyDictionary<string, string>? Data = null,
     IReadOnlyDictionary<string, PushText>? Localized = null,
-    IReadOnlyDictionary<string, string>? Parameters = null)
+    IReadOnlyDictionary<string, string>? Parameters = null,
+    JsonElement? Android = null,
+    JsonElement? Apns = null,
+    [property: System.Text.Json.Serialization.JsonPropertyName("webpush")] JsonElement? WebPush = null)
 {
     public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
@@ -84,19 +90,35 @@ internal sealed record PushAction(string? Id, string? Title);
 internal static class Payload
 {
     /// <param name="Id">The message's: a device that gets it twice shows it once.</param>
+    /// <param name="Notification">Options of showNotification that its sender said for browsers.</param>
     /// <param name="Tag">Of two with the same one, the later replaces the earlier.</param>
     private sealed record Body(
         Guid Id, string? Title, string? Text, string? Image, string? Sound, int? Badge, IReadOnlyList<PushAction>? Actions, IReadOnlyDictionary<string, string>? Data,
-        string? Category, string? Tag, bool? Silent, IReadOnlyList<string>? Changed);
+        string? Category, string? Tag, bool? Silent, IReadOnlyList<string>? Changed, JsonElement? Notification, JsonElement? Link);
 
-    public static byte[] Write(Networks.Outgoing message)
+    /// <param name="webPush">What its sender said for browsers goes with it.</param>
+    public static byte[] Write(Networks.Outgoing message, JsonElement? webPush = null)
     {
         var content = message.Content;
         return JsonSerializer.SerializeToUtf8Bytes(
             new Body(
-                message.MessageId, content.Title, content.Body, content.Image, content.Sound, content.Badge, content.Actions, content.Data, message.Category, message.CollapseId,
-                message.Silent ? true : null, message.Changed),
+                message.MessageId, content.Title, content.Body, content.Image, content.Sound, content.Badge, content.Actions, DataOf(content, webPush), message.Category, message.CollapseId,
+                message.Silent ? true : null, message.Changed, Overrides.At(webPush, "notification"), Overrides.At(Overrides.At(webPush, "fcmOptions"), "link")),
             PushContent.Json);
+    }
+
+    private static IReadOnlyDictionary<string, string>? DataOf(PushContent content, JsonElement? webPush)
+    {
+        if (Overrides.At(webPush, "data") is not { } more)
+        {
+            return content.Data;
+        }
+        var data = new Dictionary<string, string>(content.Data ?? new Dictionary<string, string>());
+        foreach (var member in more.EnumerateObject())
+        {
+            data[member.Name] = member.Value.GetString()!;
+        }
+        return data;
     }
 }
 

@@ -55,6 +55,6 @@ internal static class PublicAddresses
         var isPublic = IPAddress.TryParse(host, out var literal)
             ? Contain(literal)
             : host.Contains('.', StringComparison.Ordinal) && !Inside.Any(end => host.TrimEnd('.').EndsWith($".{end}", StringComparison.OrdinalIgnoreCase));
-        return isPublic ? null : "Leads to an address that is not public. Send the endpoint that the push service gave.";
+        return isPublic ? null : "Leads to an address that is not public. Send one that is, such as the endpoint that a push service gave.";
     }
 }

@@ -40,7 +40,7 @@ internal sealed class PushHttp : IDisposable
     public Task<Answer> SendAsync(HttpRequestMessage request, byte[] body, string mediaType, CancellationToken ct) => SendAsync(_trusted, request, body, mediaType, null, ct);
 
     /// <summary>Calls an address that a client has named.</summary>
-    public Task<Answer> SendToStrangerAsync(HttpRequestMessage request, byte[] body, string mediaType, string encoding, CancellationToken ct) =>
+    public Task<Answer> SendToStrangerAsync(HttpRequestMessage request, byte[] body, string mediaType, string? encoding, CancellationToken ct) =>
         SendAsync(_strange, request, body, mediaType, encoding, ct);
 
     public void Dispose()
@@ -147,7 +147,7 @@ internal sealed class PushHttp : IDisposable
         return null;
     }
 
-    private sealed class PrivateAddressException() : IOException("the endpoint's name leads to an address that is not public");
+    private sealed class PrivateAddressException() : IOException("its name leads to an address that is not public");
 
     /// <summary>Tells whether any of the body may have left.</summary>
     private sealed class WatchedContent(byte[] body) : HttpContent

@@ -144,7 +144,13 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
         {
             payload["changed"] = changed;
         }
-        return JsonSerializer.SerializeToUtf8Bytes(payload, PushContent.Json);
+        if (Overrides.At(content.Apns, "payload") is not { } more)
+        {
+            return JsonSerializer.SerializeToUtf8Bytes(payload, PushContent.Json);
+        }
+        var merged = (JsonObject)JsonSerializer.SerializeToNode(payload, PushContent.Json)!;
+        Overrides.Merge(merged, more);
+        return JsonSerializer.SerializeToUtf8Bytes(merged, PushContent.Json);
 
         void Add(string name, object? value)
         {

@@ -1,11 +1,9 @@
-using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Options;
-using MobileServices.Push.Messages;
 
 namespace MobileServices.Push.Networks.Fcm;
 
@@ -214,87 +212,5 @@ internal sealed class FcmTokens(PushHttp http, TimeProvider time, string address
         key.ImportPkcs8PrivateKey(pkcs8, out _);
         var signature = key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         return $"{signed}.{System.Buffers.Text.Base64Url.EncodeToString(signature)}";
-    }
-}
-
-/// <summary>The request of <c>projects.messages.send</c>.</summary>
-internal static class FcmPayload
-{
-    private static readonly JsonSerializerOptions Json = PushContent.Json;
-
-    public static byte[] Write(Outgoing message, DateTimeOffset now)
-    {
-        var ttl = string.Create(CultureInfo.InvariantCulture, $"{message.TtlSeconds}s");
-        var content = message.Content;
-        var isHigh = message.Urgency is "high";
-        var aps = message.Silent
-            ? new JsonObject { ["content-available"] = 1 }
-            : new JsonObject { ["badge"] = content.Badge, ["sound"] = content.Sound, ["category"] = message.Category };
-        var body = new
-        {
-            message = new
-            {
-                token = message.Address,
-                notification = Notification(message),
-                data = Data(message),
-                android = new
-                {
-                    collapseKey = message.CollapseId,
-                    priority = isHigh ? "HIGH" : "NORMAL",
-                    ttl,
-                    notification = message.Silent ? null : new { sound = content.Sound, tag = message.CollapseId, notificationCount = content.Badge },
-                },
-                apns = new
-                {
-                    headers = new Dictionary<string, string?>
-                    {
-                        ["apns-collapse-id"] = message.CollapseId,
-                        ["apns-expiration"] = message.TtlSeconds is 0 ? "0" : now.AddSeconds(message.TtlSeconds).ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture),
-                        ["apns-priority"] = message.Silent || message.Urgency is "low" or "very-low" ? "5" : "10",
-                        ["apns-push-type"] = message.Silent ? "background" : "alert",
-                    }.Where(header => header.Value is not null).ToDictionary(header => header.Key, header => header.Value),
-                    payload = new { aps = Without(aps) },
-                },
-                webpush = new
-                {
-                    headers = new Dictionary<string, string?> { ["TTL"] = message.TtlSeconds.ToString(CultureInfo.InvariantCulture), ["Urgency"] = message.Urgency, ["Topic"] = message.CollapseId }
-                        .Where(header => header.Value is not null).ToDictionary(header => header.Key, header => header.Value),
-                },
-            },
-        };
-        return JsonSerializer.SerializeToUtf8Bytes(body, Json);
-    }
-
-    /// <summary>What the limit of 4096 bytes is about.</summary>
-    public static int CountedBytes(Outgoing message) => JsonSerializer.SerializeToUtf8Bytes(new { notification = Notification(message), data = Data(message) }, Json).Length;
-
-    private static object? Notification(Outgoing message) =>
-        message.Silent ? null : new { title = message.Content.Title, body = message.Content.Body, image = message.Content.Image };
-
-    private static Dictionary<string, string> Data(Outgoing message)
-    {
-        var data = new Dictionary<string, string>(message.Content.Data ?? new Dictionary<string, string>()) { ["messageId"] = message.MessageId.ToString() };
-        if (message.Changed is { } changed)
-        {
-            data["changed"] = JsonSerializer.Serialize(changed, Json);
-        }
-        if (message.Category is { } category)
-        {
-            data["category"] = category;
-        }
-        if (message.Content.Actions is { } actions)
-        {
-            data["actions"] = JsonSerializer.Serialize(actions, Json);
-        }
-        return data;
-    }
-
-    private static JsonObject Without(JsonObject members)
-    {
-        foreach (var name in members.Where(member => member.Value is null).Select(member => member.Key).ToList())
-        {
-            members.Remove(name);
-        }
-        return members;
     }
 }

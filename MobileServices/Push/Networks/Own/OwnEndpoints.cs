@@ -1,9 +1,12 @@
+using System.Buffers.Text;
 using System.Globalization;
 using System.Security.Claims;
 using System.Security.Cryptography;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 using MobileServices.Devices;
+using MobileServices.Push.Messages;
 using MobileServices.Push.Networks.WebPush;
 using MobileServices.Push.Registrations;
 
@@ -22,14 +25,15 @@ internal static class OwnEndpoints
         app.MapPost("/own/subscriptions", SubscribeAsync).WithSummary("Subscribes at the own push service (RFC 8030, section 4)").ProducesValidationProblem();
         app.MapDelete("/own/subscriptions/{id}", UnsubscribeAsync).WithSummary("Ends a subscription; idempotent");
         app.MapGet("/own/subscriptions/{id}/messages", StreamAsync).WithSummary("A stream (SSE) of what is kept for a subscription and of what comes; ?urgency= is the least that is wanted")
-            .DisableRateLimiting().Produces(StatusCodes.Status200OK, contentType: "text/event-stream").ProducesProblem(404).ProducesProblem(503).ProducesValidationProblem();
+            .DisableRateLimiting().Produces<string>(StatusCodes.Status200OK, "text/event-stream").ProducesProblem(404).ProducesProblem(503).ProducesValidationProblem();
     }
 
     /// <summary>For whoever knows an unguessable address: senders, and devices that acknowledge.</summary>
     public static void MapPushService(this IEndpointRouteBuilder app)
     {
         app.MapPost("/endpoint/{id}", PushAsync).WithSummary("Pushes a message to a subscription (RFC 8030, section 5)")
-            .Produces(StatusCodes.Status201Created).ProducesProblem(400).ProducesProblem(401).ProducesProblem(403).ProducesProblem(404).ProducesProblem(413);
+            .Produces(StatusCodes.Status201Created).Produces(StatusCodes.Status202Accepted).ProducesProblem(400).ProducesProblem(401).ProducesProblem(403).ProducesProblem(404).ProducesProblem(413);
+        app.MapReceipts();
         app.MapDelete("/message/{id}", AcknowledgeAsync).WithSummary("The device has it (RFC 8030, section 6.2)").ProducesProblem(404);
     }
 
@@ -53,7 +57,7 @@ internal static class OwnEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task StreamAsync(string id, string? urgency, HttpContext http, OwnStore store, OwnStreams streams, CancellationToken ct)
+    private static async Task StreamAsync(string id, string? urgency, HttpContext http, OwnStore store, OwnStreams streams, TimeProvider time, CancellationToken ct)
     {
         if (urgency is not null && !Urgencies.Contains(urgency))
         {
@@ -65,10 +69,19 @@ internal static class OwnEndpoints
             await TypedResults.Problem("There is no such subscription. Subscribe anew with POST /push/own/subscriptions.", statusCode: 404).ExecuteAsync(http);
             return;
         }
-        await streams.AnswerAsync(pushId, urgency is null ? Urgencies : Urgencies[Array.IndexOf(Urgencies, urgency)..], http);
+        var urgencies = urgency is null ? Urgencies : Urgencies[Array.IndexOf(Urgencies, urgency)..];
+        // A message comes again on each new stream until it is acknowledged.
+        await streams.AnswerAsync(pushId, http, 0, async (last, token) =>
+            [.. (await store.AfterAsync(pushId, last, urgencies, token)).Select(message => new Frame(message.Number, message.Id, "push", Write(message, time.GetUtcNow())))]);
     }
 
-    private static async Task<IResult> PushAsync(string id, HttpContext http, OwnStore store, IOptions<PushOptions> options, TimeProvider time, CancellationToken ct)
+    private static string Write(StoredMessage message, DateTimeOffset now) => JsonSerializer.Serialize(
+        new PushedMessage(
+            message.Id, message.Topic, message.Urgency, message.Encoding, Base64Url.EncodeToString(message.Body), Math.Max(0, (int)(message.ExpiresAt - now.UtcDateTime).TotalSeconds)),
+        PushContent.Json);
+
+    private static async Task<IResult> PushAsync(
+        string id, HttpContext http, OwnStore store, ReceiptStore receipts, IOptions<PushOptions> options, TimeProvider time, CancellationToken ct)
     {
         var headers = http.Request.Headers;
         if (!int.TryParse(headers["TTL"], NumberStyles.None, CultureInfo.InvariantCulture, out var ttl))
@@ -110,13 +123,25 @@ internal static class OwnEndpoints
         {
             return TypedResults.Problem($"The body is larger than {LargestBody} bytes (RFC 8030, section 7.2).", statusCode: 413);
         }
+        var wantsReceipt = ReceiptEndpoints.IsAsked(headers);
+        var receipt = wantsReceipt ? await ReceiptEndpoints.SubscriptionAsync(headers, receipts, ct) : null;
+        if (wantsReceipt && receipt is null)
+        {
+            return Wrong("The header Link names a receipt subscription that is not there. Leave it out, and a new one is made (RFC 8030, section 5.1).");
+        }
         var kept = Math.Min(ttl, options.Value.OwnTtlSeconds);
-        if (await store.KeepAsync(id, topic, urgency, encoding, body, kept, null, ct) is not { } message)
+        if (await store.KeepAsync(id, topic, urgency, encoding, body, kept, null, receipt, ct) is not { } message)
         {
             return TypedResults.Problem("There is no such subscription. Remove it.", statusCode: 404);
         }
         http.Response.Headers["TTL"] = kept.ToString(CultureInfo.InvariantCulture);
-        return TypedResults.Created($"{Origin(http, options.Value)}/push/message/{message}");
+        var location = $"{Origin(http, options.Value)}/push/message/{message}";
+        if (receipt is null)
+        {
+            return TypedResults.Created(location);
+        }
+        http.Response.Headers.Link = ReceiptEndpoints.Link(Origin(http, options.Value), receipt);
+        return TypedResults.Accepted(location);
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> AcknowledgeAsync(string id, OwnStore store, CancellationToken ct) =>
@@ -129,7 +154,7 @@ internal static class OwnEndpoints
         return length > LargestBody ? null : buffer[..length];
     }
 
-    private static string Origin(HttpContext http, PushOptions options) => options.OwnAddress?.TrimEnd('/') ?? $"{http.Request.Scheme}://{http.Request.Host}";
+    public static string Origin(HttpContext http, PushOptions options) => options.OwnAddress?.TrimEnd('/') ?? $"{http.Request.Scheme}://{http.Request.Host}";
 
     private static ProblemHttpResult Wrong(string detail) => TypedResults.Problem(detail, statusCode: StatusCodes.Status400BadRequest);
 }

@@ -35,7 +35,7 @@ internal sealed class OwnNetwork(OwnStore store) : INetwork
     {
         try
         {
-            var id = await store.KeepAsync(IdOf(message.Address)!, message.CollapseId, message.Urgency, null, Payload.Write(message), message.TtlSeconds, message.MessageId, ct);
+            var id = await store.KeepAsync(IdOf(message.Address)!, message.CollapseId, message.Urgency, null, Payload.Write(message), message.TtlSeconds, message.MessageId, null, ct);
             return id is null ? new(OutcomeClass.Dead, "there is no such subscription") : new(OutcomeClass.Accepted, "kept for the device", id);
         }
         catch (NpgsqlException exception)

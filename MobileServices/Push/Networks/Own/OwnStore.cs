@@ -24,8 +24,16 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
     public async Task UnsubscribeAsync(string receiveId, string? user, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
         await connection.ExecuteAsync(new CommandDefinition(
-            "delete from push.subscription where receive_id = @receiveId and (user_id is null or user_id = @user)", new { receiveId, user }, cancellationToken: ct));
+            $"""
+            with gone as (
+                delete from push.stored where push_id = (
+                    select push_id from push.subscription where receive_id = @receiveId and (user_id is null or user_id = @user) for update) returning id, receipt_id)
+            {ReceiptStore.InsertSql("gone", ReceiptStore.Gone)};
+            delete from push.subscription where receive_id = @receiveId and (user_id is null or user_id = @user);
+            """, new { receiveId, user, now = time.GetUtcNow() }, transaction, cancellationToken: ct));
+        await transaction.CommitAsync(ct);
     }
 
     /// <returns>The name for senders; null when there is none of that user.</returns>
@@ -45,8 +53,10 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
     }
 
     /// <summary>Keeps a message until its device has it or its time is over. One with the same topic goes; so do the oldest when there are too many.</summary>
+    /// <param name="receipt">The subscription that is told when the device has it, or will not; of one that was replaced nothing is told (RFC 8030, section 5.4).</param>
     /// <returns>Null when there is no such subscription.</returns>
-    public async Task<string?> KeepAsync(string pushId, string? topic, string urgency, string? encoding, byte[] body, int ttl, Guid? message, CancellationToken ct)
+    public async Task<string?> KeepAsync(
+        string pushId, string? topic, string urgency, string? encoding, byte[] body, int ttl, Guid? message, string? receipt, CancellationToken ct)
     {
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
@@ -60,18 +70,20 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
         var id = await connection.ExecuteScalarAsync<string>(new CommandDefinition(
             $"""
             delete from push.stored where push_id = @pushId and topic = @topic and (@message::uuid is null or message_id is distinct from @message);
-            insert into push.stored (id, push_id, topic, urgency, encoding, body, message_id, created_at, expires_at)
-            values (@id, @pushId, @topic, @urgency, @encoding, @body, @message, @now, @expires)
+            insert into push.stored (id, push_id, topic, urgency, encoding, body, message_id, receipt_id, created_at, expires_at)
+            values (@id, @pushId, @topic, @urgency, @encoding, @body, @message, @receipt, @now, @expires)
             on conflict (push_id, message_id) where message_id is not null do update set expires_at = excluded.expires_at
             returning id;
             """,
-            new { id = Unguessable(), pushId, topic, urgency, encoding, body, message, now, expires = now + (ttl is 0 ? NowOrNever : TimeSpan.FromSeconds(ttl)) }, transaction, cancellationToken: ct));
+            new { id = Unguessable(), pushId, topic, urgency, encoding, body, message, receipt, now, expires = now + (ttl is 0 ? NowOrNever : TimeSpan.FromSeconds(ttl)) }, transaction, cancellationToken: ct));
         await connection.ExecuteAsync(new CommandDefinition(
             $"""
-            delete from push.stored where push_id = @pushId and number <= (
-                select number from push.stored where push_id = @pushId order by number desc offset @most limit 1);
+            with gone as (
+                delete from push.stored where push_id = @pushId and number <= (
+                    select number from push.stored where push_id = @pushId order by number desc offset @most limit 1) returning id, receipt_id)
+            {ReceiptStore.InsertSql("gone", ReceiptStore.Gone)};
             select pg_notify('{OwnStreams.Channel}', @pushId);
-            """, new { pushId, most = options.Value.OwnMostStored }, transaction, cancellationToken: ct));
+            """, new { pushId, most = options.Value.OwnMostStored, now }, transaction, cancellationToken: ct));
         await transaction.CommitAsync(ct);
         return id;
     }
@@ -89,10 +101,15 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
     public async Task<bool> AcknowledgeAsync(string id, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        return await connection.ExecuteAsync(new CommandDefinition("delete from push.stored where id = @id", new { id }, cancellationToken: ct)) > 0;
+        return await connection.ExecuteScalarAsync<long>(new CommandDefinition(
+            $"""
+            with gone as (delete from push.stored where id = @id returning id, receipt_id),
+            told as ({ReceiptStore.InsertSql("gone", ReceiptStore.Acknowledged)})
+            select count(*) from gone
+            """, new { id, now = time.GetUtcNow() }, cancellationToken: ct)) > 0;
     }
 
-    private static string Unguessable() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(24));
+    public static string Unguessable() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(24));
 }
 
 internal sealed class StoredMessage

@@ -1,16 +1,13 @@
-using System.Buffers.Text;
 using System.Collections.Concurrent;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.Extensions.Options;
-using MobileServices.Push.Messages;
 
 namespace MobileServices.Push.Networks.Own;
 
-/// <summary>One stream (SSE) a device: what is kept for it, and what comes. A message comes again on each new stream until it is acknowledged.</summary>
-internal sealed class OwnStreams(OwnStore store, IOptions<PushOptions> options, TimeProvider time, IHostApplicationLifetime lifetime)
+/// <summary>Streams (SSE) of what is kept for somebody, and of what comes: messages for devices, receipts for senders.</summary>
+internal sealed class OwnStreams(IOptions<PushOptions> options, IHostApplicationLifetime lifetime)
 {
-    /// <summary>Of NOTIFY; its payload is the subscription.</summary>
+    /// <summary>Of NOTIFY; its payload is the subscription, or the receipt subscription.</summary>
     public const string Channel = "push_own";
 
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<SemaphoreSlim, bool>> _open = new(StringComparer.Ordinal);
@@ -34,7 +31,8 @@ internal sealed class OwnStreams(OwnStore store, IOptions<PushOptions> options, 
         }
     }
 
-    public async Task AnswerAsync(string pushId, string[] urgencies, HttpContext http)
+    /// <param name="readAsync">What follows a number, in its order; empty when there is no more.</param>
+    public async Task AnswerAsync(string pushId, HttpContext http, long last, Func<long, CancellationToken, Task<IReadOnlyList<Frame>>> readAsync)
     {
         using var wake = new SemaphoreSlim(0);
         try
@@ -48,7 +46,7 @@ internal sealed class OwnStreams(OwnStore store, IOptions<PushOptions> options, 
             }
             _open.GetOrAdd(pushId, _ => new()).TryAdd(wake, true);
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, lifetime.ApplicationStopping);
-            await SendAsync(pushId, urgencies, http, wake, ending.Token);
+            await SendAsync(http, wake, last, readAsync, ending.Token);
         }
         catch (OperationCanceledException)
         {
@@ -69,7 +67,8 @@ internal sealed class OwnStreams(OwnStore store, IOptions<PushOptions> options, 
         }
     }
 
-    private async Task SendAsync(string pushId, string[] urgencies, HttpContext http, SemaphoreSlim wake, CancellationToken ct)
+    private async Task SendAsync(
+        HttpContext http, SemaphoreSlim wake, long last, Func<long, CancellationToken, Task<IReadOnlyList<Frame>>> readAsync, CancellationToken ct)
     {
         http.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
         var response = http.Response;
@@ -78,16 +77,15 @@ internal sealed class OwnStreams(OwnStore store, IOptions<PushOptions> options, 
         response.Headers["X-Accel-Buffering"] = "no";
         await response.WriteAsync(": here\n\n", ct);
         await response.Body.FlushAsync(ct);
-        long last = 0;
         while (true)
         {
-            var messages = await store.AfterAsync(pushId, last, urgencies, ct);
-            foreach (var message in messages)
+            var frames = await readAsync(last, ct);
+            foreach (var frame in frames)
             {
-                await response.WriteAsync($"id: {message.Id}\nevent: push\ndata: {Write(message)}\n\n", ct);
-                last = message.Number;
+                await response.WriteAsync($"id: {frame.Id}\nevent: {frame.Event}\ndata: {frame.Data}\n\n", ct);
+                last = frame.Number;
             }
-            if (messages.Count > 0)
+            if (frames.Count > 0)
             {
                 await response.Body.FlushAsync(ct);
                 continue;
@@ -99,11 +97,6 @@ internal sealed class OwnStreams(OwnStore store, IOptions<PushOptions> options, 
             }
         }
     }
-
-    private string Write(StoredMessage message) => JsonSerializer.Serialize(
-        new PushedMessage(
-            message.Id, message.Topic, message.Urgency, message.Encoding, Base64Url.EncodeToString(message.Body), Math.Max(0, (int)(message.ExpiresAt - time.GetUtcNow().UtcDateTime).TotalSeconds)),
-        PushContent.Json);
 
     private static void Wake(ConcurrentDictionary<SemaphoreSlim, bool> streams)
     {
@@ -120,6 +113,10 @@ internal sealed class OwnStreams(OwnStore store, IOptions<PushOptions> options, 
         }
     }
 }
+
+/// <summary>One event of a stream.</summary>
+/// <param name="Number">Its place in the order.</param>
+internal sealed record Frame(long Number, string Id, string Event, string Data);
 
 /// <summary>A message on a device's stream.</summary>
 /// <param name="Id">To acknowledge it with: DELETE /push/message/{id}.</param>

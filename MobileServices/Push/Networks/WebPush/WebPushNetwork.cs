@@ -22,7 +22,7 @@ internal sealed class WebPushNetwork(PushHttp http, IOptions<PushOptions> option
 
     public string HostOf(string address) => new Uri(address).GetLeftPart(UriPartial.Authority);
 
-    public int PayloadBytes(Outgoing message) => Payload.Write(message).Length;
+    public int PayloadBytes(Outgoing message) => Payload.Write(message, message.Content.WebPush).Length;
 
     public CredentialForm? Read(JsonElement body, CredentialForm? before, Dictionary<string, string[]> errors)
     {
@@ -59,7 +59,7 @@ internal sealed class WebPushNetwork(PushHttp http, IOptions<PushOptions> option
         byte[] body;
         try
         {
-            body = MessageEncryption.Encrypt(Payload.Write(message), message.P256dh!, message.Auth!);
+            body = MessageEncryption.Encrypt(Payload.Write(message, message.Content.WebPush), message.P256dh!, message.Auth!);
         }
         catch (CryptographicException)
         {
