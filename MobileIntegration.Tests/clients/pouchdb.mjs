@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
-const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-adapter-http")).plugin(require("pouchdb-replication"));
+const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-adapter-http")).plugin(require("pouchdb-replication"))
+  .plugin(require("pouchdb-find")).plugin(require("pouchdb-mapreduce"));
 const [scenario, address, token, seed, operations] = process.argv.slice(2);
 const base = `${address.replace(/\/$/, "")}/sync`;
 let local = 0;
@@ -123,6 +124,42 @@ const scenarios = {
     const all = await two.allDocs({ include_docs: true });
     assert.deepEqual(all.rows.map((row) => row.doc.n).sort(), [0, 2, 4, 6, 8]);
     return { documents: all.rows.length };
+  },
+
+  /** The same indexes and queries here and on a peer of its own. */
+  async find() {
+    const [one, server] = [memory(), remote("find")];
+    await one.bulkDocs(Array.from({ length: 60 }, (_, n) => ({ _id: `d${String(n).padStart(2, "0")}`, n, kind: ["tea", "coffee", "milk"][n % 3], at: { shop: `s${n % 5}` } })));
+    await one.replicate.to(server);
+    for (const db of [one, server]) {
+      assert.equal((await db.createIndex({ index: { fields: ["kind", "n"], name: "kind-n", ddoc: "shop" } })).result, "created");
+      assert.equal((await db.createIndex({ index: { fields: ["kind", "n"], name: "kind-n", ddoc: "shop" } })).result, "exists");
+      await db.createIndex({ index: { fields: ["at.shop"] } });
+      assert.equal((await db.getIndexes()).indexes.length, 3);
+    }
+    const queries = [
+      { selector: { kind: "tea" } },
+      { selector: { kind: "coffee", n: { $gt: 20, $lte: 40 } }, sort: ["kind", "n"] },
+      { selector: { kind: { $gte: "m" } }, sort: [{ kind: "desc" }, { n: "desc" }], limit: 7, skip: 2, fields: ["_id", "n"] },
+      { selector: { "at.shop": { $in: ["s1", "s3"] }, n: { $mod: [2, 1] } } },
+      { selector: { kind: "milk", n: { $gte: 30 } }, use_index: ["shop", "kind-n"] },
+    ];
+    for (const query of queries) {
+      const [mine, theirs] = [await server.find(query), await one.find(query)];
+      const key = (docs) => (query.sort ? docs : [...docs].sort((a, b) => (a._id < b._id ? -1 : 1)));
+      assert.deepEqual(key(mine.docs), key(theirs.docs), JSON.stringify(query));
+      assert.equal(mine.warning, undefined, JSON.stringify(query));
+    }
+    assert.equal((await server.explain(queries[1])).index.name, "kind-n");
+    assert.match((await server.find({ selector: { n: 5 } })).warning, /index/);
+    const index = (await server.getIndexes()).indexes.find(({ name }) => name === "kind-n");
+    await server.deleteIndex(index);
+    assert.equal((await server.getIndexes()).indexes.length, 2);
+    // Indexes are documents, and travel with them.
+    const two = memory();
+    await two.replicate.from(server);
+    assert.equal((await two.getIndexes()).indexes.length, 2);
+    return { documents: (await server.find({ selector: { "at.shop": "s2" } })).docs.length };
   },
 
   /** Three peers edit at random, each alone most of the time; whatever was acknowledged is on all in the end. */
