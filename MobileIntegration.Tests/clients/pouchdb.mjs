@@ -138,9 +138,9 @@ const scenarios = {
       assert.equal((await db.getIndexes()).indexes.length, 3);
     }
     const queries = [
-      { selector: { kind: "tea" } },
+      { selector: { kind: "tea", n: { $gt: null } } },
       { selector: { kind: "coffee", n: { $gt: 20, $lte: 40 } }, sort: ["kind", "n"] },
-      { selector: { kind: { $gte: "m" } }, sort: [{ kind: "desc" }, { n: "desc" }], limit: 7, skip: 2, fields: ["_id", "n"] },
+      { selector: { kind: { $gte: "m" }, n: { $gt: null } }, sort: [{ kind: "desc" }, { n: "desc" }], limit: 7, skip: 2, fields: ["_id", "n"] },
       { selector: { "at.shop": { $in: ["s1", "s3"] }, n: { $mod: [2, 1] } } },
       { selector: { kind: "milk", n: { $gte: 30 } }, use_index: ["shop", "kind-n"] },
     ];
@@ -160,6 +160,42 @@ const scenarios = {
     await two.replicate.from(server);
     assert.equal((await two.getIndexes()).indexes.length, 2);
     return { documents: (await server.find({ selector: { "at.shop": "s2" } })).docs.length };
+  },
+
+  /** The same views here and on a peer of its own. */
+  async views() {
+    const [one, server] = [memory(), remote("views")];
+    await one.put({
+      _id: "_design/all",
+      views: {
+        keys: { map: "function (doc) { emit(doc.key, doc.n); }" },
+        count: { map: "function (doc) { emit([doc.n % 2, doc.n % 3, doc.n], doc.n); }", reduce: "_count" },
+        sum: { map: "function (doc) { emit([doc.n % 2, doc.n % 3, doc.n], doc.n); }", reduce: "_sum" },
+        stats: { map: "function (doc) { emit([doc.n % 2, doc.n % 3, doc.n], doc.n); }", reduce: "_stats" },
+        own: { map: "function (doc) { emit(doc.n % 4, doc.n); }", reduce: "function (keys, values, again) { return Math.max.apply(null, values); }" },
+        some: { map: "function (doc) { emit(doc.key.a.b); emit(doc.key); }" },
+        link: { map: "function (doc) { emit(doc.n, { _id: 'd' + (doc.n + 1) }); }" },
+      },
+    });
+    const keys = [null, false, true, 0, -1, 2.5, 10, "", "a", "aa", "b", [], [1], [1, "a"], ["a"], {}, { a: 1 }, { a: { b: 3 } }, { b: 1 }];
+    await one.bulkDocs(keys.map((key, n) => ({ _id: `d${n}`, n, key })));
+    await one.replicate.to(server);
+    const queries = [
+      ["keys"], ["keys", { descending: true }], ["keys", { include_docs: true, limit: 5, skip: 2 }], ["keys", { startkey: 0, endkey: "a" }], ["keys", { startkey: "a", endkey: 0, descending: true }],
+      ["keys", { key: [1] }], ["keys", { keys: ["b", null, "none", {}, "b"] }], ["keys", { startkey: "a", endkey: "a\ufff0" }], ["keys", { startkey: [], endkey: [{}], inclusive_end: false }],
+      ["some"], ["link", { include_docs: true }],
+      ...["count", "sum", "stats"].flatMap((view) => [{}, { group: true }, { group_level: 1 }, { group_level: 2 }, { group_level: 2, descending: true, limit: 3, skip: 1 }, { startkey: [1], endkey: [1, {}] }, { reduce: false }].map((given) => [view, given])),
+      ["own"], ["own", { group: true }], ["own", { group: true, keys: [3, 1, 7] }],
+    ];
+    const plain = ({ total_rows, rows }) => ({ total_rows, rows: rows.map(({ doc, ...row }) => ({ ...row, doc: doc?._id })) });
+    for (const [view, given] of queries) {
+      const [mine, theirs] = [await server.query(`all/${view}`, given), await one.query(`all/${view}`, given)];
+      assert.deepEqual(plain(mine), plain(theirs), `${view} ${JSON.stringify(given)}`);
+    }
+    const two = memory();
+    assert.equal((await two.replicate.from(server, { filter: "_view", view: "all/some" })).docs_written, (await server.query("all/some")).rows.map((row) => row.id).filter((id, n, all) => all.indexOf(id) === n).length);
+    await server.viewCleanup();
+    return { queries: queries.length };
   },
 
   /** Three peers edit at random, each alone most of the time; whatever was acknowledged is on all in the end. */

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Options;
 using MobileServices.Sync.Databases;
+using MobileServices.Sync.Queries;
 using MobileServices.Sync.Views;
 using Npgsql;
 
@@ -29,8 +30,8 @@ internal sealed class DesignIndexes(NpgsqlDataSource source, IndexStore indexes,
     public static List<FieldIndex> FieldsOf(string id, byte[] body)
     {
         using var json = JsonDocument.Parse(body, Reading);
-        if (!json.RootElement.TryGetProperty("language", out var language) || language.ValueKind is not JsonValueKind.String || language.GetString() is not "query"
-            || !json.RootElement.TryGetProperty("views", out var views) || views.ValueKind is not JsonValueKind.Object)
+        if (!Collation.TryGet(json.RootElement, "language", out var language) || language.ValueKind is not JsonValueKind.String || language.GetString() is not "query"
+            || !Collation.TryGet(json.RootElement, "views", out var views) || views.ValueKind is not JsonValueKind.Object)
         {
             return [];
         }

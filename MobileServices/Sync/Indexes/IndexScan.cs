@@ -41,14 +41,21 @@ internal sealed class IndexScan : IAsyncDisposable
     public static async Task<IndexScan?> OpenAsync(NpgsqlDataSource source, long databaseId, long indexId, CancellationToken ct)
     {
         var connection = await source.OpenConnectionAsync(ct);
-        var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
-        if (await connection.QuerySingleOrDefaultAsync<IndexRow>(new CommandDefinition($"select {IndexStore.Columns} from sync.index where id = @indexId", new { indexId }, cancellationToken: ct)) is { } index)
+        IndexScan? scan = null;
+        try
         {
-            return new(connection, transaction, databaseId, index);
+            var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
+            var index = await connection.QuerySingleOrDefaultAsync<IndexRow>(new CommandDefinition($"select {IndexStore.Columns} from sync.index where id = @indexId", new { indexId }, cancellationToken: ct));
+            return scan = index is null ? null : new(connection, transaction, databaseId, index);
         }
-        await transaction.DisposeAsync();
-        await connection.DisposeAsync();
-        return null;
+        finally
+        {
+            if (scan is null)
+            {
+                // Its transaction ends with it.
+                await connection.DisposeAsync();
+            }
+        }
     }
 
     /// <param name="after">On from there, in the direction.</param>

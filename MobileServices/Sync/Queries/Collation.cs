@@ -47,6 +47,20 @@ internal static class Collation
         }
     }
 
+    /// <summary>A member of an object; names beside it may be such that cannot be read.</summary>
+    public static bool TryGet(JsonElement json, string name, out JsonElement value)
+    {
+        try
+        {
+            return json.TryGetProperty(name, out value);
+        }
+        catch (InvalidOperationException) when (json.ValueKind is JsonValueKind.Object)
+        {
+            value = json.EnumerateObject().LastOrDefault(member => MemberOf(member) == name).Value;
+            return value.ValueKind is not JsonValueKind.Undefined;
+        }
+    }
+
     public static string NameOf(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Null => "null",

@@ -3,6 +3,7 @@ using Jint;
 using Jint.Native;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Indexes;
+using MobileServices.Sync.Queries;
 using MobileServices.Sync.Scripts;
 
 namespace MobileServices.Sync.Views;
@@ -17,24 +18,25 @@ internal sealed record View(ViewIndex Index, string? Reduce)
     {
         using var json = JsonDocument.Parse(body, Reading);
         var root = json.RootElement;
-        if ((root.TryGetProperty("language", out var language) && language.ValueKind is JsonValueKind.String && language.GetString() is not "javascript")
-            || !root.TryGetProperty("views", out var views) || views.ValueKind is not JsonValueKind.Object)
+        if ((Collation.TryGet(root, "language", out var language) && language.ValueKind is JsonValueKind.String && language.GetString() is not "javascript")
+            || !Collation.TryGet(root, "views", out var views) || views.ValueKind is not JsonValueKind.Object)
         {
             return [];
         }
-        var includesDesign = root.TryGetProperty("options", out var given) && given.ValueKind is JsonValueKind.Object && given.TryGetProperty("include_design", out var flag) && flag.ValueKind is JsonValueKind.True;
+        var includesDesign = Collation.TryGet(root, "options", out var given) && given.ValueKind is JsonValueKind.Object && Collation.TryGet(given, "include_design", out var flag) && flag.ValueKind is JsonValueKind.True;
         var found = new List<(string, View)>();
-        foreach (var view in views.EnumerateObject().Where(view => view.Value.ValueKind is JsonValueKind.Object).OrderBy(view => view.Name, StringComparer.Ordinal))
+        foreach (var view in views.EnumerateObject().Where(view => view.Value.ValueKind is JsonValueKind.Object).OrderBy(Collation.MemberOf, StringComparer.Ordinal))
         {
             if (Text(view.Value, "map") is { } map)
             {
-                found.Add((view.Name, new(new($"The map function of {design}/{view.Name}", map, includesDesign, options), Text(view.Value, "reduce"))));
+                var name = Collation.MemberOf(view);
+                found.Add((name, new(new($"The map function of {design}/{name}", map, includesDesign, options), Text(view.Value, "reduce"))));
             }
         }
         return found;
     }
 
-    private static string? Text(JsonElement json, string name) => json.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() : null;
+    private static string? Text(JsonElement json, string name) => Collation.TryGet(json, name, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() : null;
 }
 
 /// <summary>What a map function emits of each document.</summary>
@@ -93,7 +95,7 @@ internal sealed class ViewIndex(string name, string map, bool includesDesign, Sy
     {
         using var json = JsonDocument.Parse(row, Reading);
         var (key, value) = (json.RootElement[0], json.RootElement[1]);
-        var link = value.ValueKind is JsonValueKind.Object && value.TryGetProperty("_id", out var id) && id.ValueKind is JsonValueKind.String ? Queries.Collation.TextOf(id) : null;
+        var link = value.ValueKind is JsonValueKind.Object && Collation.TryGet(value, "_id", out var id) && id.ValueKind is JsonValueKind.String ? Collation.TextOf(id) : null;
         return new(KeyCode.Of(key), key.GetRawText(), value.GetRawText(), link?.Contains('\0', StringComparison.Ordinal) is true ? null : link);
     }
 }
