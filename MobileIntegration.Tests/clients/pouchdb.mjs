@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
-const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-adapter-http")).plugin(require("pouchdb-replication"));
+const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-adapter-http")).plugin(require("pouchdb-replication"))
+  .plugin(require("pouchdb-find")).plugin(require("pouchdb-mapreduce"));
 const [scenario, address, token, seed, operations] = process.argv.slice(2);
 const base = `${address.replace(/\/$/, "")}/sync`;
 let local = 0;
@@ -123,6 +124,78 @@ const scenarios = {
     const all = await two.allDocs({ include_docs: true });
     assert.deepEqual(all.rows.map((row) => row.doc.n).sort(), [0, 2, 4, 6, 8]);
     return { documents: all.rows.length };
+  },
+
+  /** The same indexes and queries here and on a peer of its own. */
+  async find() {
+    const [one, server] = [memory(), remote("find")];
+    await one.bulkDocs(Array.from({ length: 60 }, (_, n) => ({ _id: `d${String(n).padStart(2, "0")}`, n, kind: ["tea", "coffee", "milk"][n % 3], at: { shop: `s${n % 5}` } })));
+    await one.replicate.to(server);
+    for (const db of [one, server]) {
+      assert.equal((await db.createIndex({ index: { fields: ["kind", "n"], name: "kind-n", ddoc: "shop" } })).result, "created");
+      assert.equal((await db.createIndex({ index: { fields: ["kind", "n"], name: "kind-n", ddoc: "shop" } })).result, "exists");
+      await db.createIndex({ index: { fields: ["at.shop"] } });
+      assert.equal((await db.getIndexes()).indexes.length, 3);
+    }
+    const queries = [
+      { selector: { kind: "tea", n: { $gt: null } } },
+      { selector: { kind: "coffee", n: { $gt: 20, $lte: 40 } }, sort: ["kind", "n"] },
+      { selector: { kind: { $gte: "m" }, n: { $gt: null } }, sort: [{ kind: "desc" }, { n: "desc" }], limit: 7, skip: 2, fields: ["_id", "n"] },
+      { selector: { "at.shop": { $in: ["s1", "s3"] }, n: { $mod: [2, 1] } } },
+      { selector: { kind: "milk", n: { $gte: 30 } }, use_index: ["shop", "kind-n"] },
+    ];
+    for (const query of queries) {
+      const [mine, theirs] = [await server.find(query), await one.find(query)];
+      const key = (docs) => (query.sort ? docs : [...docs].sort((a, b) => (a._id < b._id ? -1 : 1)));
+      assert.deepEqual(key(mine.docs), key(theirs.docs), JSON.stringify(query));
+      assert.equal(mine.warning, undefined, JSON.stringify(query));
+    }
+    assert.equal((await server.explain(queries[1])).index.name, "kind-n");
+    assert.match((await server.find({ selector: { n: 5 } })).warning, /index/);
+    const index = (await server.getIndexes()).indexes.find(({ name }) => name === "kind-n");
+    await server.deleteIndex(index);
+    assert.equal((await server.getIndexes()).indexes.length, 2);
+    // Indexes are documents, and travel with them.
+    const two = memory();
+    await two.replicate.from(server);
+    assert.equal((await two.getIndexes()).indexes.length, 2);
+    return { documents: (await server.find({ selector: { "at.shop": "s2" } })).docs.length };
+  },
+
+  /** The same views here and on a peer of its own. */
+  async views() {
+    const [one, server] = [memory(), remote("views")];
+    await one.put({
+      _id: "_design/all",
+      views: {
+        keys: { map: "function (doc) { emit(doc.key, doc.n); }" },
+        count: { map: "function (doc) { emit([doc.n % 2, doc.n % 3, doc.n], doc.n); }", reduce: "_count" },
+        sum: { map: "function (doc) { emit([doc.n % 2, doc.n % 3, doc.n], doc.n); }", reduce: "_sum" },
+        stats: { map: "function (doc) { emit([doc.n % 2, doc.n % 3, doc.n], doc.n); }", reduce: "_stats" },
+        own: { map: "function (doc) { emit(doc.n % 4, doc.n); }", reduce: "function (keys, values, again) { return Math.max.apply(null, values); }" },
+        some: { map: "function (doc) { emit(doc.key.a.b); emit(doc.key); }" },
+        link: { map: "function (doc) { emit(doc.n, { _id: 'd' + (doc.n + 1) }); }" },
+      },
+    });
+    const keys = [null, false, true, 0, -1, 2.5, 10, "", "a", "aa", "b", [], [1], [1, "a"], ["a"], {}, { a: 1 }, { a: { b: 3 } }, { b: 1 }];
+    await one.bulkDocs(keys.map((key, n) => ({ _id: `d${n}`, n, key })));
+    await one.replicate.to(server);
+    const queries = [
+      ["keys"], ["keys", { descending: true }], ["keys", { include_docs: true, limit: 5, skip: 2 }], ["keys", { startkey: 0, endkey: "a" }], ["keys", { startkey: "a", endkey: 0, descending: true }],
+      ["keys", { key: [1] }], ["keys", { keys: ["b", null, "none", {}, "b"] }], ["keys", { startkey: "a", endkey: "a\ufff0" }], ["keys", { startkey: [], endkey: [{}], inclusive_end: false }],
+      ["some"], ["link", { include_docs: true }],
+      ...["count", "sum", "stats"].flatMap((view) => [{}, { group: true }, { group_level: 1 }, { group_level: 2 }, { group_level: 2, descending: true, limit: 3, skip: 1 }, { startkey: [1], endkey: [1, {}] }, { reduce: false }].map((given) => [view, given])),
+      ["own"], ["own", { group: true }], ["own", { group: true, keys: [3, 1, 7] }],
+    ];
+    const plain = ({ total_rows, rows }) => ({ total_rows, rows: rows.map(({ doc, ...row }) => ({ ...row, doc: doc?._id })) });
+    for (const [view, given] of queries) {
+      const [mine, theirs] = [await server.query(`all/${view}`, given), await one.query(`all/${view}`, given)];
+      assert.deepEqual(plain(mine), plain(theirs), `${view} ${JSON.stringify(given)}`);
+    }
+    const two = memory();
+    assert.equal((await two.replicate.from(server, { filter: "_view", view: "all/some" })).docs_written, (await server.query("all/some")).rows.map((row) => row.id).filter((id, n, all) => all.indexOf(id) === n).length);
+    await server.viewCleanup();
+    return { queries: queries.length };
   },
 
   /** Three peers edit at random, each alone most of the time; whatever was acknowledged is on all in the end. */

@@ -3,7 +3,9 @@ using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
+using MobileServices.Sync.Indexes;
 using MobileServices.Sync.Queries;
+using MobileServices.Sync.Views;
 
 namespace MobileServices.Sync;
 
@@ -20,6 +22,7 @@ public static class SyncEndpoints
         MapServer(sync);
         MapDatabases(sync);
         MapReplication(sync);
+        MapQueries(sync);
         MapDocuments(sync.MapGroup("/{database}"));
     }
 
@@ -58,10 +61,22 @@ public static class SyncEndpoints
         sync.MapPost("/{database}/_bulk_get", BulkGet.PostAsync).WithSummary("Reads many revisions, as JSON or in parts").Answers();
         sync.MapGet("/{database}/_all_docs", AllDocs.GetAsync).WithSummary("The documents in the order of their ids").Answers();
         sync.MapPost("/{database}/_all_docs", AllDocs.PostAsync).WithSummary("The same, with a body for keys").Answers();
-        sync.MapPost("/{database}/_find", Find.PostAsync).WithSummary("Documents by a selector").Answers();
         sync.MapGet("/{database}/_design_docs", AllDocs.DesignDocsAsync).WithSummary("The design documents").Answers();
         sync.MapGet("/{database}/_local_docs", static (HttpContext http, LocalDocuments local) => local.ListAsync(SyncCall.ToRead(http)))
             .WithSummary("The documents that are not replicated").Answers();
+    }
+
+    private static void MapQueries(RouteGroupBuilder sync)
+    {
+        sync.MapPost("/{database}/_find", Find.PostAsync).WithSummary("Documents by a selector").Answers();
+        sync.MapPost("/{database}/_explain", Find.ExplainAsync).WithSummary("Which index a query of _find takes").Answers();
+        sync.MapGet("/{database}/_index", MangoIndexes.GetAsync).WithSummary("The indexes of fields").Answers();
+        sync.MapPost("/{database}/_index", MangoIndexes.PostAsync).WithSummary("Creates an index of fields, in a design document").Answers();
+        sync.MapDelete("/{database}/_index/{**index}", MangoIndexes.DeleteAsync).WithSummary("Deletes an index: design document, json, name").Answers();
+        sync.MapGet("/{database}/_design/{id}/_view/{view}", ViewEndpoints.GetAsync).WithSummary("The rows of a view, or what its reduce function makes of them").Answers();
+        sync.MapPost("/{database}/_design/{id}/_view/{view}", ViewEndpoints.PostAsync).WithSummary("The same, with a body for keys").Answers();
+        sync.MapGet("/{database}/_design/{id}/_info", ViewEndpoints.InfoAsync).WithSummary("How far the views of a design document are").Answers();
+        sync.MapPost("/{database}/_view_cleanup", ViewEndpoints.CleanAsync).WithSummary("Removes the indexes that no design document defines any more").Answers(202);
     }
 
     private static void MapDocuments(RouteGroupBuilder database)

@@ -37,6 +37,10 @@ internal sealed class SyncOptions
     [Range(1024, 1_099_511_627_776, ErrorMessage = "Sync:MostBytes must be from 1024 to 1099511627776.")]
     public long MostBytes { get; init; } = 2_147_483_648;
 
+    /// <summary>How many bytes of keys and values the indexes and views of a database may hold, besides.</summary>
+    [Range(1024, 1_099_511_627_776, ErrorMessage = "Sync:MostIndexBytes must be from 1024 to 1099511627776.")]
+    public long MostIndexBytes { get; init; } = 1_073_741_824;
+
     /// <summary>How many databases a user may have in an app.</summary>
     [Range(1, 10_000, ErrorMessage = "Sync:MostDatabases must be from 1 to 10000.")]
     public int MostDatabases { get; init; } = 50;

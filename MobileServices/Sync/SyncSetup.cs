@@ -5,7 +5,9 @@ using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
+using MobileServices.Sync.Indexes;
 using MobileServices.Sync.Queries;
+using MobileServices.Sync.Views;
 
 namespace MobileServices.Sync;
 
@@ -33,6 +35,9 @@ public static class SyncSetup
         services.AddSingleton<AllDocs>();
         services.AddSingleton<Purge>();
         services.AddSingleton<Find>();
+        services.AddSingleton<IndexStore>();
+        services.AddSingleton<DesignIndexes>();
+        services.AddSingleton<ViewEndpoints>();
         services.AddSingleton<BlobStore>();
         services.AddSingleton<ChangeNews>();
         services.AddSingleton<ChangeReader>();

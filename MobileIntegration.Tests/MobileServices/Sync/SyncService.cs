@@ -41,6 +41,15 @@ public sealed class SyncService : IAsyncLifetime
     internal TestService<SyncOptions> Start(params (string Key, string Value)[] settings) =>
         new([("ConnectionStrings:mobiledb", Database), ("Run", "sync"), ("Sync:PollSeconds", "3600"), ("Sync:Shared:stores:Writers:0", "clerk"), ("Sync:Shared:news:Readers:0", "reader"), .. settings]);
 
+    /// <summary>One number of the database, of that user.</summary>
+    internal async Task<long> CountAsync(string sql, string user)
+    {
+        await using var source = Npgsql.NpgsqlDataSource.Create(Database);
+        await using var command = source.CreateCommand(sql);
+        command.Parameters.Add(new() { Value = user });
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+
     internal string NewUser() => $"user-{Interlocked.Increment(ref _users)}-{Guid.NewGuid():n}";
 
     internal static string Token(string user, string client = "app", params string[] roles) => TestAuthority.Shared.Token(Scopes.Sync, token =>

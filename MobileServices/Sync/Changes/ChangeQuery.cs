@@ -92,7 +92,8 @@ internal sealed record ChangeQuery
 /// <param name="Ids">Only these; null for all.</param>
 /// <param name="Where">Only those whose winner is so.</param>
 /// <param name="Function">Only those that a function of a design document lets through: <c>design document/filter</c>.</param>
-internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = false, Selector.Condition? Where = null, string? Function = null)
+/// <param name="IsView">It is a view, and lets through what it emits something of.</param>
+internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = false, Selector.Condition? Where = null, string? Function = null, bool IsView = false)
 {
     public static readonly ChangeFilter None = new();
 
@@ -113,10 +114,13 @@ internal sealed record ChangeFilter(string[]? Ids = null, bool DesignOnly = fals
                 return new(Where: Selector.Read(body is { ValueKind: JsonValueKind.Object } asked && asked.TryGetProperty("selector", out var selector)
                     ? selector
                     : throw SyncException.Bad("Selector must be specified in POST payload")));
+            case "_view":
+                return new(Function: call.Query.Text("view") is { } view && view.IndexOf('/', StringComparison.Ordinal) > 0 ? view
+                    : throw SyncException.Bad("`view` filter parameter is not provided, or not 'design document/view'."), IsView: true);
             case { } function when function[0] is not '_' && function.IndexOf('/', StringComparison.Ordinal) > 0:
                 return new(Function: function);
             default:
-                throw new SyncException(404, "not_found", $"There is no filter '{call.Query.Text("filter")}' here. Filters are _doc_ids, _selector, _design and 'design document/filter'.");
+                throw new SyncException(404, "not_found", $"There is no filter '{call.Query.Text("filter")}' here. Filters are _doc_ids, _selector, _design, _view and 'design document/filter'.");
         }
     }
 }

@@ -63,9 +63,10 @@ internal sealed class DocumentStore(NpgsqlDataSource source)
         return found;
     }
 
-    public static StoredDocument Read(NpgsqlDataReader reader) => new(
-        reader.GetString(0), reader.GetInt64(1), reader.GetString(2), reader.GetBoolean(3), reader.IsDBNull(4) ? null : reader.GetString(4),
-        reader.GetFieldValue<byte[]>(5), reader.GetFieldValue<byte[]>(6), reader.IsDBNull(7) ? null : reader.GetString(7));
+    /// <param name="first">The column that <see cref="Columns"/> begin with.</param>
+    public static StoredDocument Read(NpgsqlDataReader reader, int first = 0) => new(
+        reader.GetString(first), reader.GetInt64(first + 1), reader.GetString(first + 2), reader.GetBoolean(first + 3), reader.IsDBNull(first + 4) ? null : reader.GetString(first + 4),
+        reader.GetFieldValue<byte[]>(first + 5), reader.GetFieldValue<byte[]>(first + 6), reader.IsDBNull(first + 7) ? null : reader.GetString(first + 7));
 
     /// <summary>A revision of it that has its body, which an ancestor may not.</summary>
     public async Task<StoredBody?> BodyAsync(long databaseId, StoredDocument document, string rev, CancellationToken ct) =>

@@ -1,11 +1,12 @@
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Databases;
+using MobileServices.Sync.Indexes;
 using MobileServices.Sync.Scripts;
 
 namespace MobileServices.Sync.Documents;
 
 /// <summary>Writes what clients send: first the content of attachments, then the documents that name it.</summary>
-internal sealed class DocumentWrites(DatabaseStore databases, DocumentWriter writer, BlobStore blobs)
+internal sealed class DocumentWrites(DatabaseStore databases, DocumentWriter writer, BlobStore blobs, DesignIndexes indexes)
 {
     public async Task WriteAsync(SyncCall call, IReadOnlyList<Edit> edits)
     {
@@ -40,6 +41,10 @@ internal sealed class DocumentWrites(DatabaseStore databases, DocumentWriter wri
         {
             await databases.CreateSharedAsync(call.Database, call.Aborted);
             await writer.WriteAsync(call.Database, good);
+        }
+        if (good.Any(edit => edit.Written is not null && edit.Id.StartsWith("_design/", StringComparison.Ordinal)))
+        {
+            await indexes.TidyAsync(call.Database, databases, call.Aborted);
         }
     }
 

@@ -5,9 +5,12 @@ namespace MobileServices.Sync.Queries;
 /// <summary>The order of JSON values: null, false, true, numbers, texts (by code units), lists, objects.</summary>
 internal static class Collation
 {
+    /// <summary>Below what a decimal holds.</summary>
+    private const double MostExact = 7e28;
+
     public static int Compare(JsonElement one, JsonElement other)
     {
-        var order = RankOf(one).CompareTo(RankOf(other));
+        var order = RankOf(one.ValueKind).CompareTo(RankOf(other.ValueKind));
         return order is not 0 ? order : one.ValueKind switch
         {
             JsonValueKind.Number => Number(one, other),
@@ -31,6 +34,33 @@ internal static class Collation
         }
     }
 
+    /// <summary>The same of a member's name.</summary>
+    public static string MemberOf(JsonProperty member)
+    {
+        try
+        {
+            return member.Name;
+        }
+        catch (InvalidOperationException)
+        {
+            return member.ToString();
+        }
+    }
+
+    /// <summary>A member of an object; names beside it may be such that cannot be read.</summary>
+    public static bool TryGet(JsonElement json, string name, out JsonElement value)
+    {
+        try
+        {
+            return json.TryGetProperty(name, out value);
+        }
+        catch (InvalidOperationException) when (json.ValueKind is JsonValueKind.Object)
+        {
+            value = json.EnumerateObject().LastOrDefault(member => MemberOf(member) == name).Value;
+            return value.ValueKind is not JsonValueKind.Undefined;
+        }
+    }
+
     public static string NameOf(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Null => "null",
@@ -41,7 +71,7 @@ internal static class Collation
         _ => "object",
     };
 
-    private static int RankOf(JsonElement value) => value.ValueKind switch
+    public static int RankOf(JsonValueKind kind) => kind switch
     {
         JsonValueKind.Null => 0,
         JsonValueKind.False => 1,
@@ -52,8 +82,14 @@ internal static class Collation
         _ => 6,
     };
 
-    private static int Number(JsonElement one, JsonElement other) =>
-        one.TryGetDecimal(out var exact) && other.TryGetDecimal(out var otherExact) ? exact.CompareTo(otherExact) : one.GetDouble().CompareTo(other.GetDouble());
+    /// <summary>A number, and what it is above that when it has more digits than a double: compared in this order.</summary>
+    public static (double Number, double Tail) NumberOf(JsonElement value)
+    {
+        var number = value.GetDouble();
+        return Math.Abs(number) < MostExact && value.TryGetDecimal(out var exact) ? (number, (double)(exact - (decimal)number)) : (number, 0);
+    }
+
+    private static int Number(JsonElement one, JsonElement other) => NumberOf(one).CompareTo(NumberOf(other));
 
     private static int List(JsonElement one, JsonElement other)
     {
@@ -70,11 +106,11 @@ internal static class Collation
     /// <summary>Equal whatever the order of their members; otherwise by members in the order of their names.</summary>
     private static int Object(JsonElement one, JsonElement other)
     {
-        var members = one.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal).ToList();
-        var others = other.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal).ToList();
+        var members = one.EnumerateObject().OrderBy(MemberOf, StringComparer.Ordinal).ToList();
+        var others = other.EnumerateObject().OrderBy(MemberOf, StringComparer.Ordinal).ToList();
         foreach (var (member, otherMember) in members.Zip(others))
         {
-            var order = string.CompareOrdinal(member.Name, otherMember.Name);
+            var order = string.CompareOrdinal(MemberOf(member), MemberOf(otherMember));
             order = order is not 0 ? order : Compare(member.Value, otherMember.Value);
             if (order is not 0)
             {

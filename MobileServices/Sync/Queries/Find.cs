@@ -1,91 +1,134 @@
-using System.Text;
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
+using MobileServices.Sync.Indexes;
 using Npgsql;
 
 namespace MobileServices.Sync.Queries;
 
 /// <summary>
-/// Documents by a selector: https://docs.couchdb.org/en/stable/api/database/find.html. Every document of the database is looked at, as there are no
-/// indexes here.
+/// Documents by a selector: https://docs.couchdb.org/en/stable/api/database/find.html. Without an index that has them all, every document of the
+/// database is looked at.
 /// </summary>
-internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases)
+internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, DesignIndexes designs, IndexStore indexes)
 {
     private const int PageRows = 200;
     private const int MostSorted = 20_000;
-    private const int UsualLimit = 25;
 
     public static async Task PostAsync(HttpContext http, Find find, RequestBodies bodies)
     {
         var call = SyncCall.ToRead(http);
         using var body = await bodies.ReadAsync(call);
-        await find.AnswerAsync(call, Query.Read(body.Object));
+        await find.AnswerAsync(call, FindQuery.Read(body.Object));
     }
 
-    private async Task AnswerAsync(SyncCall call, Query query)
+    public static async Task ExplainAsync(HttpContext http, Find find, RequestBodies bodies)
+    {
+        var call = SyncCall.ToRead(http);
+        using var body = await bodies.ReadAsync(call);
+        var query = FindQuery.Read(body.Object);
+        var (database, plan) = await find.PlanAsync(call, query);
+        await http.Response.SendAsync(json => plan.Explain(json, database.Name, query));
+    }
+
+    private async Task<(DatabaseRow Database, FindPlan Plan)> PlanAsync(SyncCall call, FindQuery query)
     {
         var database = await databases.FindAsync(call);
-        var answer = new JsonOut(call.Http.Response);
-        call.Http.Response.ContentType = "application/json";
-        answer.Raw("{\"docs\":["u8);
-        var sorted = new List<JsonElement>();
-        var (skip, left, sent) = (query.Skip, query.Limit, 0L);
-        var after = query.Sort.Count is 0 ? query.Bookmark ?? "" : "";
-        var isFirst = true;
-        while (left > 0)
+        return (database, FindPlan.Of(query, await designs.FieldsAsync(database.Id, call.Aborted)));
+    }
+
+    private async Task AnswerAsync(SyncCall call, FindQuery query)
+    {
+        var (database, plan) = await PlanAsync(call, query);
+        var answer = new Answer(call, query);
+        if (plan.Index is null)
         {
-            var page = await PageAsync(database.Id, after, call.Aborted);
-            foreach (var row in page)
+            await FillAsync(answer, plan, AllAsync(database.Id, query.Bookmark?.After ?? "", call.Aborted));
+        }
+        else
+        {
+            await using var scan = await OpenAsync(database, plan.Index, query, call.Aborted);
+            await FillAsync(answer, plan, IndexedAsync(scan, plan, query, call.Aborted));
+        }
+        await answer.EndAsync(plan.Warning);
+    }
+
+    private async Task<IndexScan> OpenAsync(DatabaseRow database, FieldIndex index, FindQuery query, CancellationToken ct)
+    {
+        while (true)
+        {
+            var row = query.Updates ? await indexes.UpToDateAsync(database, index, ct) : await indexes.OpenAsync(database.Id, index, ct);
+            if (await IndexScan.OpenAsync(source, database.Id, row.Id, ct) is { } scan)
             {
-                after = row.Id;
-                using var document = row.ToJson(query.Conflicts);
-                if (!query.Where(document.RootElement))
+                return scan;
+            }
+        }
+    }
+
+    private static async Task FillAsync(Answer answer, FindPlan plan, IAsyncEnumerable<(StoredDocument Document, FindBookmark Here)> documents)
+    {
+        var sorts = answer.Query.Sort.Count > 0 && !plan.IsSorted;
+        var sorted = new List<JsonElement>();
+        if (answer.Query.Limit > 0)
+        {
+            await foreach (var (document, here) in documents)
+            {
+                answer.Examined++;
+                using var json = document.ToJson(answer.Query.Conflicts);
+                if (!answer.Query.Where(json.RootElement))
                 {
                     continue;
                 }
-                if (query.Sort.Count > 0)
+                if (!sorts)
                 {
-                    sorted.Add(document.RootElement.Clone());
-                    if (sorted.Count > MostSorted)
+                    if (!await answer.AddAsync(json.RootElement, here))
                     {
-                        throw SyncException.Bad($"More than {MostSorted} documents would have to be sorted. Ask for less of them.");
+                        break;
                     }
                     continue;
                 }
-                if (skip-- > 0)
+                sorted.Add(json.RootElement.Clone());
+                if (sorted.Count > MostSorted)
                 {
-                    continue;
+                    throw SyncException.Bad($"More than {MostSorted} documents would have to be sorted. Create an index of the fields in `sort`, or ask for less of them.");
                 }
-                await WriteAsync(answer, document.RootElement, query, isFirst, call.Aborted);
-                isFirst = false;
-                sent++;
-                if (--left is 0)
-                {
-                    break;
-                }
+            }
+        }
+        if (sorts)
+        {
+            await answer.AddSortedAsync(sorted);
+        }
+    }
+
+    private async IAsyncEnumerable<(StoredDocument, FindBookmark)> AllAsync(long databaseId, string after, [EnumeratorCancellation] CancellationToken ct)
+    {
+        while (true)
+        {
+            var page = await PageAsync(databaseId, after, ct);
+            foreach (var document in page)
+            {
+                after = document.Id;
+                yield return (document, new(after));
             }
             if (page.Count < PageRows)
             {
-                break;
+                yield break;
             }
         }
-        if (query.Sort.Count > 0)
+    }
+
+    private static async IAsyncEnumerable<(StoredDocument, FindBookmark)> IndexedAsync(IndexScan scan, FindPlan plan, FindQuery query, [EnumeratorCancellation] CancellationToken ct)
+    {
+        var after = query.Bookmark?.Signature is null ? (ScanPosition?)null : query.Bookmark.Position;
+        await foreach (var row in scan.ReadAsync(plan.Range, plan.Descending, withDocuments: true, after, ct))
         {
-            var from = query.Skip + (long.TryParse(query.Bookmark, out var earlier) ? earlier : 0);
-            sorted.Sort(query.Compare);
-            foreach (var document in sorted.Skip((int)Math.Min(from, int.MaxValue)).Take((int)Math.Min(query.Limit, int.MaxValue)))
+            if (row.Document is { Deleted: false } document)
             {
-                await WriteAsync(answer, document, query, isFirst, call.Aborted);
-                isFirst = false;
-                sent++;
+                yield return (document, new(Signature: plan.Index!.Signature, Position: row.Position));
             }
-            after = (from + sent).ToString(System.Globalization.CultureInfo.InvariantCulture);
         }
-        answer.Raw("],\"bookmark\":"u8);
-        answer.Text(sent is 0 ? "nil" : Convert.ToBase64String(Encoding.UTF8.GetBytes(after)));
-        answer.Raw(",\"warning\":\"All documents of the database were looked at: there are no indexes here.\"}\n"u8);
-        await answer.SendAsync(call.Aborted);
     }
 
     private async Task<List<StoredDocument>> PageAsync(long databaseId, string after, CancellationToken ct)
@@ -103,82 +146,70 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases)
         return page;
     }
 
-    private static async Task WriteAsync(JsonOut answer, JsonElement document, Query query, bool isFirst, CancellationToken ct)
+    /// <summary>The answer while it is written.</summary>
+    private sealed class Answer
     {
-        answer.Raw(isFirst ? "\n"u8 : ",\n"u8);
-        answer.Raw(query.Fields is null ? document.GetRawText() : Chosen(document, query.Fields));
-        await answer.SendSomeAsync(ct);
-    }
+        private readonly JsonOut _json;
+        private readonly SyncCall _call;
+        private readonly long _began = Stopwatch.GetTimestamp();
+        private long _skip;
+        private long _sent;
+        private FindBookmark? _here;
 
-    private static string Chosen(JsonElement document, List<string[]> fields)
-    {
-        var chosen = new System.Text.Json.Nodes.JsonObject();
-        foreach (var path in fields)
+        public Answer(SyncCall call, FindQuery query)
         {
-            if (Selector.At(document, path) is not { } value)
-            {
-                continue;
-            }
-            var parent = chosen;
-            foreach (var name in path[..^1])
-            {
-                if (parent[name] is not System.Text.Json.Nodes.JsonObject child)
-                {
-                    parent[name] = child = [];
-                }
-                parent = child;
-            }
-            parent[path[^1]] = System.Text.Json.Nodes.JsonNode.Parse(value.GetRawText());
+            (_call, Query, _skip, _json) = (call, query, query.Skip, new(call.Http.Response));
+            call.Http.Response.ContentType = "application/json";
+            _json.Raw("{\"docs\":["u8);
         }
-        return chosen.ToJsonString();
-    }
 
-    private sealed record Query(Func<JsonElement, bool> Where, List<string[]>? Fields, List<(string[] Path, bool Descending)> Sort, long Limit, long Skip, string? Bookmark, bool Conflicts)
-    {
-        public int Compare(JsonElement one, JsonElement other)
+        public FindQuery Query { get; }
+
+        public long Examined { get; set; }
+
+        /// <returns>False when it has as many as it may.</returns>
+        public async Task<bool> AddAsync(JsonElement document, FindBookmark here)
         {
-            foreach (var (path, descending) in Sort)
+            if (_skip-- > 0)
             {
-                var order = (Selector.At(one, path), Selector.At(other, path)) switch
+                return true;
+            }
+            _here = here;
+            _json.Raw(_sent++ is 0 ? "\n"u8 : ",\n"u8);
+            _json.Raw(Query.Answer(document));
+            await _json.SendSomeAsync(_call.Aborted);
+            return _sent < Query.Limit;
+        }
+
+        public async Task AddSortedAsync(List<JsonElement> documents)
+        {
+            documents.Sort(Query.Compare);
+            var from = Query.Bookmark?.Sorted ?? 0;
+            foreach (var document in documents.Skip((int)Math.Min(from, int.MaxValue)))
+            {
+                if (_sent >= Query.Limit || !await AddAsync(document, new(Sorted: from + Query.Skip + _sent + 1)))
                 {
-                    (null, null) => 0,
-                    (null, _) => -1,
-                    (_, null) => 1,
-                    var (value, otherValue) => Collation.Compare(value.Value, otherValue.Value),
-                };
-                if (order is not 0)
-                {
-                    return descending ? -order : order;
+                    break;
                 }
             }
-            return string.CompareOrdinal(one.GetProperty("_id").GetString(), other.GetProperty("_id").GetString());
         }
 
-        public static Query Read(JsonElement json)
+        public async Task EndAsync(string? warning)
         {
-            var condition = Selector.Read(json.TryGetProperty("selector", out var selector) ? selector : throw new SyncException(400, "missing_required_key", "Missing required key: selector"));
-            var fields = json.TryGetProperty("fields", out var names) && names.ValueKind is JsonValueKind.Array && names.GetArrayLength() > 0 ? SyncQuery.Texts(names, "fields").ConvertAll(Selector.PathOf) : null;
-            var sort = json.TryGetProperty("sort", out var order) && order.ValueKind is JsonValueKind.Array ? order.EnumerateArray().Select(SortOf).ToList() : [];
-            return new(
-                document => condition(document), fields, sort, Number("limit", UsualLimit), Number("skip", 0),
-                json.TryGetProperty("bookmark", out var bookmark) && bookmark.ValueKind is JsonValueKind.String && bookmark.GetString() is not ("nil" or "") ? Decode(bookmark.GetString()!) : null,
-                json.TryGetProperty("conflicts", out var conflicts) && conflicts.ValueKind is JsonValueKind.True);
-
-            long Number(string name, long otherwise) => !json.TryGetProperty(name, out var value) ? otherwise
-                : value.ValueKind is JsonValueKind.Number && value.TryGetInt64(out var number) && number >= 0 ? number : throw SyncException.Bad($"`{name}` must be a whole number, not negative.");
-        }
-
-        private static (string[] Path, bool Descending) SortOf(JsonElement json) => json.ValueKind switch
-        {
-            JsonValueKind.String => (Selector.PathOf(json.GetString()!), false),
-            JsonValueKind.Object when json.EnumerateObject().ToList() is [{ Value.ValueKind: JsonValueKind.String } one] => (Selector.PathOf(one.Name), one.Value.GetString() is "desc"),
-            _ => throw new SyncException(400, "invalid_sort_json", "`sort` must be a list of fields, or of {\"field\": \"asc\" or \"desc\"}."),
-        };
-
-        private static string Decode(string bookmark)
-        {
-            var bytes = new byte[bookmark.Length];
-            return Convert.TryFromBase64String(bookmark, bytes, out var written) ? Encoding.UTF8.GetString(bytes, 0, written) : throw new SyncException(400, "invalid_bookmark", "Invalid bookmark value");
+            _json.Raw("],\"bookmark\":"u8);
+            _json.Text(_here?.ToString() ?? "nil");
+            if (Query.Stats)
+            {
+                var stats = new { total_keys_examined = 0, total_docs_examined = Examined, results_returned = _sent, execution_time_ms = Stopwatch.GetElapsedTime(_began).TotalMilliseconds };
+                _json.Raw($",\"execution_stats\":{JsonSerializer.Serialize(stats)}");
+            }
+            if (warning is not null)
+            {
+                _json.Raw(",\"warning\":"u8);
+                _json.Text(warning);
+            }
+            _json.Raw("}\n"u8);
+            await _json.SendAsync(_call.Aborted);
         }
     }
 }

@@ -28,7 +28,7 @@ internal static class Selector
     {
         foreach (var name in path)
         {
-            if (value is not { ValueKind: JsonValueKind.Object } parent || !parent.TryGetProperty(name, out var child))
+            if (value is not { ValueKind: JsonValueKind.Object } parent || !Collation.TryGet(parent, name, out var child))
             {
                 return null;
             }

@@ -6,6 +6,7 @@ using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Queries;
 using MobileServices.Sync.Revisions;
+using MobileServices.Sync.Views;
 
 namespace MobileServices.Sync.Scripts;
 
@@ -51,12 +52,7 @@ internal static class DesignFunctions
         {
             json.Raw($",\"_revisions\":{{\"start\":{path[0].Generation},\"ids\":[{string.Join(',', path.Select(step => $"\"{step.Hash}\""))}]}}");
         }
-        if (attachments is not null)
-        {
-            json.Raw(",\"_attachments\":"u8);
-            json.Raw(JsonSerializer.Serialize(Attachment.Read(attachments).ToDictionary(
-                file => file.Name, file => new { content_type = file.ContentType, revpos = file.RevPos, digest = file.Digest, length = file.Length, stub = true })));
-        }
+        WriteStubs(json, attachments);
         if (sent.Body.Length > 2)
         {
             json.Raw(","u8);
@@ -64,6 +60,27 @@ internal static class DesignFunctions
         }
         json.Raw("}"u8);
         return Encoding.UTF8.GetString(json.Written.Span);
+    }
+
+    /// <summary>The winner as map functions see it, with its conflicts and stubs for its attachments.</summary>
+    public static string StoredDocument(StoredDocument document)
+    {
+        var json = new JsonOut();
+        DocumentJson.WriteMembers(json, document, document.Winner, new(Conflicts: true));
+        WriteStubs(json, document.Attachments);
+        json.Raw("}"u8);
+        return Encoding.UTF8.GetString(json.Written.Span);
+    }
+
+    private static void WriteStubs(JsonOut json, string? attachments)
+    {
+        if (attachments is null)
+        {
+            return;
+        }
+        json.Raw(",\"_attachments\":"u8);
+        json.Raw(JsonSerializer.Serialize(Attachment.Read(attachments).ToDictionary(
+            file => file.Name, file => new { content_type = file.ContentType, revpos = file.RevPos, digest = file.Digest, length = file.Length, stub = true })));
     }
 
     /// <summary>The filter that a feed names as <c>design document/filter</c>.</summary>
@@ -75,6 +92,12 @@ internal static class DesignFunctions
         if (design is null or { Deleted: true })
         {
             throw new SyncException(404, "not_found", $"missing: there is no design document _design/{names[0]}.");
+        }
+        if (query.Filter.IsView)
+        {
+            var view = View.AllOf(design.Id, design.Body, call.Options).Find(one => one.Name == names[1]).View ?? throw new SyncException(404, "not_found", $"missing_named_view: there is no view {names[1]} in _design/{names[0]}.");
+            var map = view.Index.OpenMap();
+            return document => map(document!.Value.GetRawText(), document.Value.GetProperty("_id").GetString()!).Count > 0;
         }
         var source = Source(design.Body, "filters", names[1]) ?? throw new SyncException(404, "not_found", $"missing json key: filters.{names[1]} in _design/{names[0]}.");
         var function = new ScriptFunction($"The filter {query.Filter.Function}", source, call.Options);

@@ -3,7 +3,9 @@ using Acornima.Ast;
 using Jint;
 using Jint.Native;
 using Jint.Native.Json;
+using Jint.Native.Object;
 using Jint.Runtime;
+using Jint.Runtime.Interop;
 
 namespace MobileServices.Sync.Scripts;
 
@@ -23,7 +25,7 @@ internal sealed class ScriptFunction
 
     // What makes a long text in one step, before any bound is looked at.
     private static readonly Prepared<Script> Bounds = Engine.PrepareScript("""
-        (function (most) {
+        (function (most, lengthOf) {
           const check = (length) => { if (length > most) { throw new RangeError("The text is too long."); } };
           const own = (object, name, length) => {
             const original = object[name], call = Function.prototype.call.bind(original);
@@ -32,7 +34,11 @@ internal sealed class ScriptFunction
           own(String.prototype, "repeat", (text, [count]) => String(text).length * count);
           own(String.prototype, "padStart", (text, [length]) => +length);
           own(String.prototype, "padEnd", (text, [length]) => +length);
-          own(Array.prototype, "join", (list, [between]) => list.length * (between === undefined ? 1 : String(between).length));
+          own(Array.prototype, "join", (list, [between]) => lengthOf(list) + list.length * (between === undefined ? 1 : String(between).length));
+          own(JSON, "stringify", (json, [value]) => lengthOf(value));
+          globalThis.sum = (values) => { let total = 0; for (const value of values) { total += value; } return total; };
+          globalThis.isArray = Array.isArray;
+          globalThis.toJSON = JSON.stringify;
         })
         """);
 
@@ -42,8 +48,9 @@ internal sealed class ScriptFunction
     private readonly JsValue _function;
 
     /// <param name="name">What failures call it.</param>
+    /// <param name="around">A function of the function and of how long a text may be; what it makes of it is called instead.</param>
     /// <exception cref="SyncException">It does not compile, or is no function.</exception>
-    public ScriptFunction(string name, string source, SyncOptions options)
+    public ScriptFunction(string name, string source, SyncOptions options, Prepared<Script>? around = null)
     {
         _name = name;
         _engine = new(sandbox =>
@@ -57,11 +64,17 @@ internal sealed class ScriptFunction
             sandbox.DisableStringCompilation();
         });
         _parser = new(_engine);
-        _engine.Invoke(_engine.Evaluate(Bounds), (int)Math.Min(int.MaxValue, options.ScriptBytes / 8));
+        var most = (int)Math.Min(int.MaxValue, options.ScriptBytes / 8);
+        _engine.Invoke(_engine.Evaluate(Bounds), most, new ClrFunction(_engine, "lengthOf", (_, given) => LengthOf(given.Length > 0 ? given[0] : JsValue.Undefined, most)));
         _function = Bounded(() => _engine.Evaluate(Compile(name, source)));
         if (!_function.IsCallable())
         {
             throw NotCompiled(name, "Expression does not eval to a function.");
+        }
+        if (around is { } made)
+        {
+            var function = _function;
+            _function = Bounded(() => _engine.Invoke(_engine.Evaluate(made), function, most));
         }
     }
 
@@ -75,6 +88,33 @@ internal sealed class ScriptFunction
             values[i] = _parser.Parse(arguments[i]);
         }
         return Bounded(() => _engine.Invoke(_function, JsValue.Undefined, [.. values]));
+    }
+
+    /// <summary>About how long a value is as a text. What is beyond the most is not looked at.</summary>
+    private static double LengthOf(JsValue value, int most)
+    {
+        var (length, left) = (0L, new Stack<JsValue>([value]));
+        while (length <= most && left.TryPop(out var next))
+        {
+            length += next is JsString text ? text.Length + 2 : 4;
+            if (next is not ObjectInstance inner || next.IsCallable())
+            {
+                continue;
+            }
+            foreach (var (name, member) in inner.GetOwnProperties())
+            {
+                length += inner is JsArray ? 1 : name.ToString().Length + 3;
+                if (length > most)
+                {
+                    break;
+                }
+                if (member.Get is null && member.Value is { } there)
+                {
+                    left.Push(there);
+                }
+            }
+        }
+        return length;
     }
 
     private JsValue Bounded(Func<JsValue> run)
