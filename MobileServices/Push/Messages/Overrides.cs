@@ -88,14 +88,18 @@ internal static partial class Overrides
                     errors[$"{path}.{member.Name}"] = ["Is a name that networks keep for themselves, or that this service sends. Take another."];
                 }
             }
-        }),
+        }
+    ),
         ("fcmOptions", Object(("analyticsLabel", Label), ("image", Https))));
 
     private static readonly Check WebPush = Object(
         ("data", Data),
         ("notification", Object(
             ("title", Text), ("body", Text), ("icon", Text), ("badge", Text), ("image", Text), ("lang", Text), ("dir", OneOf("auto", "ltr", "rtl")), ("requireInteraction", Flag),
-            ("silent", Flag), ("renotify", Flag), ("timestamp", Whole64()), ("vibrate", (_, _, _) => { }), ("actions", (_, _, _) => { }), ("data", (_, _, _) => { }))),
+            ("silent", Flag), ("renotify", Flag), ("timestamp", Whole64()), ("vibrate", (_, _, _) => { }
+    ), ("actions", (_, _, _) => { }
+    ), ("data", (_, _, _) => { }
+    ))),
         ("fcmOptions", Object(("analyticsLabel", Label), ("link", Https))));
 
     /// <summary>Tells every mistake by where it is, such as <c>content.android.notification.color</c>.</summary>
