@@ -230,17 +230,6 @@ public sealed class IndexTests(SyncService service) : IClassFixture<SyncService>
     }
 
     [Fact]
-    public async Task Indexes_take_as_many_bytes_as_they_may()
-    {
-        await using var small = service.Start(("Sync:MostIndexBytes", "2000"));
-        using var client = service.ClientOf(_user, small.Address);
-        await FillAsync(client, "small", 200);
-        await client.PostAsync("small/_index", """{"index":{"fields":["n"]}}""");
-        var refused = await client.PostAsync("small/_find", """{"selector":{"n":1}}""", 413);
-        Assert.Contains("Sync:MostIndexBytes", (string?)refused["reason"], StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task PouchDB_creates_indexes_here_and_asks_them()
     {
         var told = await RunAsync("pouchdb.mjs", "find", service.Gateway.Address.ToString(), Token(_user));
