@@ -130,7 +130,14 @@ public sealed class EventTests(PushService service) : IClassFixture<PushService>
             {
                 using var put = await both.Http.PutAsJsonAsync($"/devices/{device.Id}", new
                 {
-                    appId = app, appVersion = "1.0.0", platform = "android", osVersion = "16", model = "Pixel 9", locale = "en", timeZone = "UTC", pushAddresses = Array.Empty<object>(),
+                    appId = app,
+                    appVersion = "1.0.0",
+                    platform = "android",
+                    osVersion = "16",
+                    model = "Pixel 9",
+                    locale = "en",
+                    timeZone = "UTC",
+                    pushAddresses = Array.Empty<object>(),
                 });
                 Assert.Equal(201, (int)put.StatusCode);
             }
