@@ -10,7 +10,13 @@ namespace MobileServices.Push.Messages;
 /// </summary>
 internal static partial class Overrides
 {
+    private const string Reserved = "Is a name that networks keep for themselves, or that this service sends. Take another.";
+
     private delegate void Check(JsonElement value, string path, Dictionary<string, string[]> errors);
+
+    private static readonly Check Anything = (_, _, _) =>
+    {
+    };
 
     private static readonly Check Text = Is(value => value.ValueKind is JsonValueKind.String, "Must be a text.");
     private static readonly Check Flag = Is(value => value.ValueKind is JsonValueKind.True or JsonValueKind.False, "Must be true or false.");
@@ -36,7 +42,7 @@ internal static partial class Overrides
             Text(member.Value, $"{path}.{member.Name}", errors);
             if (MessageRules.IsReserved(member.Name))
             {
-                errors[$"{path}.{member.Name}"] = ["Is a name that networks keep for themselves, or that this service sends. Take another."];
+                errors[$"{path}.{member.Name}"] = [Reserved];
             }
         }
     };
@@ -69,37 +75,33 @@ internal static partial class Overrides
         ("alert", Alert), ("badge", Whole), ("sound", Sound), ("thread-id", Text), ("category", Text), ("mutable-content", ZeroOrOne), ("target-content-id", Text),
         ("interruption-level", OneOf("passive", "active", "time-sensitive", "critical")), ("relevance-score", Share), ("filter-criteria", Text));
 
-    private static readonly Check Apns = Object(
-        ("payload", (value, path, errors) =>
+    private static readonly Check Payload = (value, path, errors) =>
+    {
+        if (value.ValueKind is not JsonValueKind.Object)
         {
-            if (value.ValueKind is not JsonValueKind.Object)
+            errors[path] = ["Must be an object."];
+            return;
+        }
+        foreach (var member in value.EnumerateObject())
+        {
+            if (member.Name is "aps")
             {
-                errors[path] = ["Must be an object."];
-                return;
+                Aps(member.Value, $"{path}.aps", errors);
             }
-            foreach (var member in value.EnumerateObject())
+            else if (MessageRules.IsReserved(member.Name))
             {
-                if (member.Name is "aps")
-                {
-                    Aps(member.Value, $"{path}.aps", errors);
-                }
-                else if (MessageRules.IsReserved(member.Name))
-                {
-                    errors[$"{path}.{member.Name}"] = ["Is a name that networks keep for themselves, or that this service sends. Take another."];
-                }
+                errors[$"{path}.{member.Name}"] = [Reserved];
             }
         }
-    ),
-        ("fcmOptions", Object(("analyticsLabel", Label), ("image", Https))));
+    };
+
+    private static readonly Check Apns = Object(("payload", Payload), ("fcmOptions", Object(("analyticsLabel", Label), ("image", Https))));
 
     private static readonly Check WebPush = Object(
         ("data", Data),
         ("notification", Object(
             ("title", Text), ("body", Text), ("icon", Text), ("badge", Text), ("image", Text), ("lang", Text), ("dir", OneOf("auto", "ltr", "rtl")), ("requireInteraction", Flag),
-            ("silent", Flag), ("renotify", Flag), ("timestamp", Whole64()), ("vibrate", (_, _, _) => { }
-    ), ("actions", (_, _, _) => { }
-    ), ("data", (_, _, _) => { }
-    ))),
+            ("silent", Flag), ("renotify", Flag), ("timestamp", Whole64()), ("vibrate", Anything), ("actions", Anything), ("data", Anything))),
         ("fcmOptions", Object(("analyticsLabel", Label), ("link", Https))));
 
     /// <summary>Tells every mistake by where it is, such as <c>content.android.notification.color</c>.</summary>
