@@ -32,9 +32,14 @@ public sealed class RabbitMq : IAsyncLifetime
     }
 
     /// <summary>Ends the server with SIGKILL and starts it again on its data.</summary>
-    public async Task KillAsync()
+    public Task KillAsync() => RestartAsync(TimeSpan.Zero);
+
+    /// <summary>The same with an end in order.</summary>
+    public Task RestartAsync() => RestartAsync(TimeSpan.FromSeconds(20));
+
+    private async Task RestartAsync(TimeSpan grace)
     {
-        await _server!.StopAsync(TimeSpan.Zero);
+        await _server!.StopAsync(grace);
         await StartServerAsync();
     }
 
