@@ -19,7 +19,7 @@ public sealed class CrashTests : IAsyncLifetime
     private static readonly int Devices = int.Parse(Environment.GetEnvironmentVariable("PUSH_CRASH_DEVICES") ?? "1000", CultureInfo.InvariantCulture);
 
     private readonly ConcurrentDictionary<(string Address, Guid Message), int> _taken = [];
-    private readonly List<Process> _processes = [];
+    private readonly PushProcesses _processes = new();
     private FakeNetwork _fcm = null!;
     private FakeNetwork _apns = null!;
     private string _database = "";
@@ -38,14 +38,7 @@ public sealed class CrashTests : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        foreach (var process in _processes)
-        {
-            if (!process.HasExited)
-            {
-                process.Kill(entireProcessTree: true);
-            }
-            process.Dispose();
-        }
+        _processes.Dispose();
         await _fcm.DisposeAsync();
         await _apns.DisposeAsync();
     }
@@ -143,32 +136,9 @@ public sealed class CrashTests : IAsyncLifetime
         await fake.SucceedAsync(http);
     }
 
-    private async Task<(Process Process, HttpClient Http)> StartAsync()
-    {
-        var address = $"http://127.0.0.1:{TestServices.FreePort()}";
-        var process = TestServices.StartProcess(
-            "MobileServices", ("ASPNETCORE_URLS", address), ("Run", "push"), ("ConnectionStrings__mobiledb", _database), ("Push__FcmAddress", _fcm.Address),
-            ("Push__FcmTokenAddress", $"{_fcm.PlainAddress}/token"), ("Push__ApnsAddress", _apns.Address), ("Push__LeaseSeconds", "4"), ("Push__TimeoutSeconds", "4"),
-            ("Push__FirstRetrySeconds", "0.1"), ("Push__BreakAfter", "1000"), ("Push__InFlight", "10"), ("Push__Batch", "100"), ("Logging__LogLevel__Default", "Error"));
-        _processes.Add(process);
-        _ = process.StandardOutput.ReadToEndAsync();
-        _ = process.StandardError.ReadToEndAsync();
-        var http = new HttpClient { BaseAddress = new(address) };
-        http.Authorize(TestAuthority.AllScopes);
-        await Eventually.TrueAsync(async () =>
-        {
-            try
-            {
-                using var answer = await http.GetAsync("/alive");
-                return answer.IsSuccessStatusCode;
-            }
-            catch (HttpRequestException)
-            {
-                return false;
-            }
-        }, TimeSpan.FromMinutes(2));
-        return (process, http);
-    }
+    private Task<(Process Process, HttpClient Http)> StartAsync() => _processes.StartAsync(
+        _database, ("Push__FcmAddress", _fcm.Address), ("Push__FcmTokenAddress", $"{_fcm.PlainAddress}/token"), ("Push__ApnsAddress", _apns.Address), ("Push__BreakAfter", "1000"),
+        ("Push__InFlight", "10"), ("Push__Batch", "100"));
 
     private static async Task PutAsync(HttpClient http, string network, object credential)
     {

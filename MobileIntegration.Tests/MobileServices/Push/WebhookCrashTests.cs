@@ -14,7 +14,7 @@ public sealed class WebhookCrashTests : IAsyncLifetime
     private const string App = "com.example.crash";
 
     private readonly ConcurrentDictionary<string, int> _taken = [];
-    private readonly List<Process> _processes = [];
+    private readonly PushProcesses _processes = new();
     private FakeNetwork _receiver = null!;
     private string _database = "";
 
@@ -33,14 +33,7 @@ public sealed class WebhookCrashTests : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        foreach (var process in _processes)
-        {
-            if (!process.HasExited)
-            {
-                process.Kill(entireProcessTree: true);
-            }
-            process.Dispose();
-        }
+        _processes.Dispose();
         await _receiver.DisposeAsync();
     }
 
@@ -84,29 +77,5 @@ public sealed class WebhookCrashTests : IAsyncLifetime
         Assert.InRange(_taken.Values.Count(times => times > 1), 0, (Kills * 20) + (Events / 5));
     }
 
-    private async Task<(Process Process, HttpClient Http)> StartAsync()
-    {
-        var address = $"http://127.0.0.1:{TestServices.FreePort()}";
-        var process = TestServices.StartProcess(
-            "MobileServices", ("ASPNETCORE_URLS", address), ("Run", "push"), ("ConnectionStrings__mobiledb", _database), ("Push__AllowPrivateEndpoints", "true"),
-            ("Push__LeaseSeconds", "4"), ("Push__TimeoutSeconds", "4"), ("Push__FirstRetrySeconds", "0.1"), ("Logging__LogLevel__Default", "Error"));
-        _processes.Add(process);
-        _ = process.StandardOutput.ReadToEndAsync();
-        _ = process.StandardError.ReadToEndAsync();
-        var http = new HttpClient { BaseAddress = new(address) };
-        http.Authorize(TestAuthority.AllScopes);
-        await Eventually.TrueAsync(async () =>
-        {
-            try
-            {
-                using var answer = await http.GetAsync("/alive");
-                return answer.IsSuccessStatusCode;
-            }
-            catch (HttpRequestException)
-            {
-                return false;
-            }
-        }, TimeSpan.FromMinutes(2));
-        return (process, http);
-    }
+    private Task<(Process Process, HttpClient Http)> StartAsync() => _processes.StartAsync(_database, ("Push__AllowPrivateEndpoints", "true"));
 }

@@ -15,7 +15,9 @@ internal readonly record struct IndexEntry(byte[] Key, string? KeyJson = null, s
 /// <summary>Says what documents have in an index. Two with the same signature say the same.</summary>
 internal abstract class IndexDefinition(string text)
 {
-    public string Signature { get; } = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
+    public string Signature { get; } = SignatureOf(text);
+
+    public static string SignatureOf(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
 
     /// <summary>For one batch, and one thread.</summary>
     /// <exception cref="SyncException">It cannot be run.</exception>

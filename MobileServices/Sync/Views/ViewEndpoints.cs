@@ -37,7 +37,7 @@ internal sealed partial class ViewEndpoints(
             answer.WriteString("name", call.Segments[2]);
             answer.WriteStartObject("view_index");
             answer.WriteString("language", "javascript");
-            answer.WriteString("signature", new Signatures(all.Select(one => one.View.Index.Signature)).Signature);
+            answer.WriteString("signature", IndexDefinition.SignatureOf(string.Join(' ', all.Select(one => one.View.Index.Signature))));
             answer.WriteString("update_seq", database.Sequence(seq));
             answer.WriteNumber("purge_seq", rows.Count is 0 ? database.PurgeSeq : rows.Min(row => row?.PurgeSeq ?? 0));
             answer.WriteStartObject("updates_pending");
@@ -177,10 +177,4 @@ internal sealed partial class ViewEndpoints(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The view with the signature {Signature} was not brought up to date.")]
     private static partial void LogNotUpdated(ILogger logger, string signature, Exception exception);
-
-    /// <summary>Of all views together.</summary>
-    private sealed class Signatures(IEnumerable<string> all) : IndexDefinition(string.Join(' ', all))
-    {
-        public override Func<StoredDocument, IReadOnlyList<IndexEntry>> Open() => throw new NotSupportedException();
-    }
 }
