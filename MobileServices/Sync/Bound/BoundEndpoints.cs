@@ -11,8 +11,9 @@ internal static class BoundEndpoints
     public static void MapBound(this RouteGroupBuilder sync)
     {
         var bound = sync.MapGroup("/_bound").RequireScope(Scopes.IntegrationAdmin);
-        bound.MapGet("", ListAsync).WithSummary("Changes of bound databases by state (failing unless asked for), newest first, and reads that fail").Produces<BoundPage>();
-        bound.MapPost("/{id:long}/replay", ReplayAsync).WithSummary("A change that was refused, or waits, is tried anew at once").Produces<BoundRow>();
+        bound.MapGet("", ListAsync).WithSummary("Changes of bound databases by state (failing unless asked for), newest first, and reads that fail").Produces<BoundPage>().Produces<SyncRefusal>(400);
+        bound.MapPost("/{id:long}/replay", ReplayAsync).WithSummary("A change that was refused, or waits, is tried anew at once").Produces<BoundRow>()
+            .Produces<SyncRefusal>(404).Produces<SyncRefusal>(409);
     }
 
     private static async Task<IResult> ListAsync(HttpContext http, BoundOperations operations)
