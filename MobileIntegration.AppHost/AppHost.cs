@@ -83,6 +83,18 @@ foreach (var mobile in services.Where(service => service.Resource.Name is "mobil
     mobile.WithEnvironment("Push__OwnAddress", gateway.GetEndpoint("http"));
 }
 
+var client = builder.Configuration.GetSection("Sync:Integration");
+
+// A user's database "orders" in sync shows his orders of the Erp. Sync hands changes over after their users' tokens have ended, as a client of its own.
+foreach (var mobile in services.Where(service => service.Resource.Name is "mobile" or "sync" && (authority is null || client["ClientId"] is not null)))
+{
+    mobile
+        .WithEnvironment("Sync__Bound__orders__Source", "orders")
+        .WithEnvironment("Sync__Integration__TokenAddress", client["TokenAddress"] ?? "http://identity/identity/connect/token")
+        .WithEnvironment("Sync__Integration__ClientId", client["ClientId"] ?? "development-back-office")
+        .WithEnvironment("Sync__Integration__ClientSecret", client["ClientSecret"] ?? "development-only-not-a-secret");
+}
+
 builder.Build().Run();
 
 void Group<TProject>(

@@ -15,6 +15,8 @@ public sealed record OrderSummary(
 /// <param name="Carrier">Who brings it, from <see cref="OrderStatus.Shipped"/> on.</param>
 /// <param name="TrackingNumber">The carrier's number, from <see cref="OrderStatus.Shipped"/> on.</param>
 /// <param name="CancelReason">Why it was cancelled; null otherwise.</param>
+/// <param name="Revision">The Erp's; rises with every change of the order, and is the version of <see cref="OrderChanged"/>. Null when it is not told.</param>
+/// <param name="Reference">The id of the command that placed it; null for an order that came another way.</param>
 public sealed record Order(
     string Id,
     string CustomerId,
@@ -28,7 +30,9 @@ public sealed record Order(
     string? Carrier,
     string? TrackingNumber,
     string? CancelReason,
-    IReadOnlyList<OrderLine> Lines);
+    IReadOnlyList<OrderLine> Lines,
+    int? Revision = null,
+    string? Reference = null);
 
 public enum OrderStatus
 {

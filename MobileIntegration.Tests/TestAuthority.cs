@@ -35,8 +35,14 @@ internal sealed class TestAuthority : IAsyncDisposable
         X = Base64UrlEncoder.Encode(point.X);
         var keys = new { keys = new[] { new { kty = "EC", crv = "P-256", use = "sig", alg = "ES256", kid = "test", x = X, y = Base64UrlEncoder.Encode(point.Y) } } };
         _app.MapGet("/.well-known/openid-configuration", () => new Dictionary<string, string> { ["issuer"] = Address, ["jwks_uri"] = $"{Address}/keys" });
+        _app.MapPost("/token", (HttpContext http) => http.Request.Headers.Authorization == $"Basic {Convert.ToBase64String(Encoding.ASCII.GetBytes($"service:{Secret}"))}"
+            ? Results.Json(new { access_token = Token(http.Request.Form["scope"].ToString(), token => (token.Claims["sub"], token.Claims["client_id"]) = ("service", "service")), expires_in = 600 })
+            : Results.Json(new { error = "invalid_client" }, statusCode: 401));
         _app.MapGet("/keys", () => _withdrawn ? Results.Json(new { keys = Array.Empty<object>() }) : Results.Json(keys));
     }
+
+    /// <summary>Of the client <c>service</c>, which gets tokens of its own at <c>/token</c>.</summary>
+    public const string Secret = "the-secret-of-a-client-in-tests";
 
     /// <summary>The one of all services that a test starts without naming another.</summary>
     public static TestAuthority Shared => TheShared.Value;

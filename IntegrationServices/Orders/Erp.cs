@@ -203,7 +203,9 @@ internal sealed class Erp(SoapConnector<IErpOrderService> connector)
                 record.Required(line.Description),
                 (int)record.Required(line.Quantity),
                 record.Money(record.Required(line.UnitPrice), currency, "Lines.UnitPrice"),
-                record.Money(record.Required(line.LineAmount), currency, "Lines.LineAmount")))]);
+                record.Money(record.Required(line.LineAmount), currency, "Lines.LineAmount")))],
+            source.Revision,
+            source.ExternalReference);
     }
 
     private static string CustomerId(SourceRecord record, string? customerNo) =>

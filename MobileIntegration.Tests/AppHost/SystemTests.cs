@@ -145,6 +145,30 @@ public abstract class SystemTests(RunningSystem system) : IAsyncLifetime
         Assert.Equal("Bearer", refreshed.Text("token_type"));
     }
 
+    [Fact]
+    public async Task The_development_users_orders_are_in_his_database_and_what_his_phone_writes_there_is_answered()
+    {
+        using var browser = new Browser(_gateway.BaseAddress!);
+        var (address, verifier) = IdentityService.AuthorizeAddress("development-app", "openid sync orders");
+        var end = await browser.LogInAsync(address, "ada", "development-only");
+        var tokens = await IdentityService.TokenAsync(
+            _gateway, "authorization_code", ("client_id", "development-app"), ("code", end.Parameter("code")), ("redirect_uri", IdentityService.Redirect),
+            ("code_verifier", verifier));
+        using var phone = new HttpClient { BaseAddress = new(_gateway.BaseAddress!, "/sync/orders/") };
+        phone.Authorize(tokens.Text("access_token"));
+
+        await Eventually.TrueAsync(async () => (await phone.GetFromJsonAsync<JsonElement>("_all_docs")).GetProperty("total_rows").GetInt32() > 0, Patience);
+        using var written = await phone.PutAsJsonAsync("mine", new
+        {
+            storeId = "W99", // no store: the Wms has nothing there
+            shipTo = new { name = "Ada", street = "Ring 1", postcode = "10115", city = "Berlin", country = "DE" },
+            lines = new[] { new { productId = "100042", quantity = 1 } },
+        });
+        Assert.Equal(HttpStatusCode.Created, written.StatusCode);
+
+        await Eventually.TrueAsync(async () => (await phone.GetFromJsonAsync<JsonElement>("mine")).TryGetProperty("problem", out _), Patience);
+    }
+
     [Theory]
     [InlineData("/api/home?customer=C-000001")]
     [InlineData("/devices/3f2504e0-4f89-41d3-9a0c-0305e82c3301")]

@@ -10,11 +10,13 @@ const [scenario, address, token, seed, operations] = process.argv.slice(2);
 const base = `${address.replace(/\/$/, "")}/sync`;
 let local = 0;
 const memory = () => new PouchDB(`memory-${process.pid}-${local++}`, { adapter: "memory" });
-const remote = (name) => new PouchDB(`${base}/${name}`, {
+const remote = (name, answered = () => {}) => new PouchDB(`${base}/${name}`, {
   adapter: "http",
-  fetch: (url, options) => {
+  fetch: async (url, options) => {
     options.headers.set("Authorization", `Bearer ${token}`);
-    return PouchDB.fetch(url, options);
+    const response = await PouchDB.fetch(url, options);
+    await answered(url, options, response);
+    return response;
   },
 });
 
@@ -196,6 +198,133 @@ const scenarios = {
     assert.equal((await two.replicate.from(server, { filter: "_view", view: "all/some" })).docs_written, (await server.query("all/some")).rows.map((row) => row.id).filter((id, n, all) => all.indexOf(id) === n).length);
     await server.viewCleanup();
     return { queries: queries.length };
+  },
+
+  /** Three peers edit the same document at random, each alone most of the time; the server merges, and nobody loses anything. */
+  async merge() {
+    let random = Number(seed);
+    const next = (below) => {
+      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+      return Math.floor((random / 2 ** 32) * below);
+    };
+    const peers = [memory(), memory(), memory()];
+    const server = remote("merged");
+    const ids = ["one", "two"];
+    await server.bulkDocs(ids.map((_id) => ({ _id, count: 0, tags: [], most: 0, least: 0, text: "first\nlast", by: "nobody" })));
+    for (const db of peers) {
+      await db.replicate.from(server);
+    }
+    const made = Object.fromEntries(ids.map((id) => [id, { count: 0, tags: [], most: 0, least: 0, lines: [] }]));
+    for (let n = 0; n < Number(operations); n++) {
+      const db = peers[next(3)];
+      const kind = next(10);
+      if (kind < 6) {
+        const id = ids[next(2)];
+        const doc = await db.get(id);
+        const by = 1 + next(5);
+        const at = next(1000) - 500;
+        const lines = doc.text.split("\n");
+        lines.splice(1 + next(lines.length - 1), 0, `line ${n}`);
+        await db.put({ ...doc, count: doc.count + by, tags: [...doc.tags, `t${n}`], most: Math.max(doc.most, at), least: Math.min(doc.least, at), text: lines.join("\n"), by: `peer ${peers.indexOf(db)}` });
+        made[id].count += by;
+        made[id].tags.push(`t${n}`);
+        made[id].lines.push(`line ${n}`);
+        made[id].most = Math.max(made[id].most, at);
+        made[id].least = Math.min(made[id].least, at);
+      } else if (kind < 8) {
+        await db.replicate.to(server);
+      } else {
+        await db.replicate.from(server);
+      }
+    }
+    for (let round = 0; round < 2; round++) {
+      for (const db of peers) {
+        await db.replicate.to(server);
+        await db.replicate.from(server);
+      }
+    }
+    const all = await state(server);
+    for (const db of [...peers, server]) {
+      assert.deepEqual(await state(db), all);
+      for (const id of ids) {
+        const doc = await db.get(id, { conflicts: true });
+        assert.equal(doc._conflicts, undefined);
+        assert.deepEqual([doc.count, [...doc.tags].sort(), doc.most, doc.least], [made[id].count, made[id].tags.sort(), made[id].most, made[id].least], id);
+        const lines = doc.text.split("\n");
+        assert.deepEqual([lines[0], lines.at(-1)], ["first", "last"]);
+        assert.deepEqual(lines.slice(1, -1).sort(), made[id].lines.sort(), id);
+      }
+    }
+    return { leaves: ids.reduce((sum, id) => sum + Object.keys(all[id]).length - 1, 0) };
+  },
+
+  /** The same while the server is killed again and again: in the end all have the same trees, and every body that it acknowledged can be read there. */
+  async model() {
+    let random = Number(seed);
+    const next = (below) => {
+      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+      return Math.floor((random / 2 ** 32) * below);
+    };
+    const peers = [memory(), memory(), memory()];
+    const acknowledged = [];
+    const server = remote("model", async (url, options, response) => {
+      if (/\/_bulk_docs$/.test(url) && response.status === 201) {
+        const refused = await response.clone().json();
+        assert.deepEqual(refused, []);
+        JSON.parse(options.body).docs.forEach(({ _id, _rev, _deleted, n }) => acknowledged.push({ id: _id, rev: _rev, deleted: _deleted, n }));
+      }
+    });
+    let failed = 0;
+    // Of a request that breaks off, this client leaves a promise of its own behind besides the one that it answers.
+    process.on("unhandledRejection", (error) => {
+      assert.match(error.message, /ECONN|socket/);
+      failed++;
+    });
+    const replicate = async (direction, db) => {
+      try {
+        await db.replicate[direction](server, { batch_size: 5 });
+        return true;
+      } catch (error) {
+        assert.match(`${error.name} ${error.message} ${error.reason}`, /problem getting docs|fetch|network|socket|ECONN|unknown|Failed|terminated|503|unavailable/i, `${error.name}: ${error.message} ${error.reason}`);
+        failed++;
+        return false;
+      }
+    };
+    await until(async () => (await replicate("to", peers[0])), "the server is up");
+    for (let n = 0; n < Number(operations); n++) {
+      const db = peers[next(3)];
+      const id = `doc-${next(30)}`;
+      const there = await db.get(id, { conflicts: true }).catch(() => ({ _id: id }));
+      const kind = next(20);
+      if (kind < 13) {
+        await db.put({ _id: id, ...(there._rev && { _rev: there._rev }), n, by: peers.indexOf(db) });
+      } else if (kind === 13 && there._rev) {
+        await db.remove(there);
+      } else if (kind === 14 && there._conflicts) {
+        await db.remove(id, there._conflicts[0]);
+      } else if (kind > 14) {
+        // All at once, so that some are in the middle of it when the server dies. Some wait for it to come back, others go on alone.
+        const all = await Promise.all([db, peers[next(3)]].map((peer) => replicate(next(2) ? "to" : "from", peer)));
+        if (all.includes(false) && next(3) === 0) {
+          await until(() => replicate("to", db), "the server is back");
+        }
+      }
+    }
+    for (let round = 0; round < 2; round++) {
+      for (const db of peers) {
+        await until(() => replicate("to", db), "pushed");
+        await until(() => replicate("from", db), "pulled");
+      }
+    }
+    const all = await state(server);
+    for (const db of peers) {
+      assert.deepEqual(await state(db), all);
+    }
+    for (const { id, rev, deleted, n } of acknowledged) {
+      const body = await server.get(id, { rev });
+      assert.deepEqual([body._rev, body._deleted, body.n], [rev, deleted, n], `${id} ${rev}`);
+    }
+    return { documents: Object.keys(all).length, acknowledged: acknowledged.length, failed };
   },
 
   /** Three peers edit at random, each alone most of the time; whatever was acknowledged is on all in the end. */

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MobileServices.Sync.Attachments;
+using MobileServices.Sync.Bound;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
@@ -18,12 +19,13 @@ public static class SyncEndpoints
     public static void MapSync(this IEndpointRouteBuilder endpoints)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
-        var sync = endpoints.MapGroup(SyncCall.Prefix).WithTags("Synchronization").AddEndpointFilter(SyncAnswers.FilterAsync);
+        var sync = endpoints.MapGroup(SyncCall.Prefix).WithTags("Synchronization").AddEndpointFilter(SyncAnswers.FilterAsync).AddEndpointFilter(BoundDatabases.FilterAsync);
         MapServer(sync);
         MapDatabases(sync);
         MapReplication(sync);
         MapQueries(sync);
         MapDocuments(sync.MapGroup("/{database}"));
+        sync.MapBound();
     }
 
     private static void MapServer(RouteGroupBuilder sync)

@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using MobileServices.Sync.Bound;
+using MobileServices.Sync.Merging;
 
 namespace MobileServices.Sync;
 
@@ -88,6 +90,14 @@ internal sealed class SyncOptions
 
     /// <summary>Databases that the users of an app share, by name. Any other name is a database of the caller's own.</summary>
     public Dictionary<string, SharedDatabase> Shared { get; } = [];
+
+    /// <summary>Databases of each user that show his records of the back office, by name.</summary>
+    public Dictionary<string, BoundOptions> Bound { get; } = [];
+
+    /// <summary>Databases whose conflicts the service merges, by name; each user's own, and shared ones.</summary>
+    public Dictionary<string, MergeOptions> Merge { get; } = [];
+
+    public IntegrationOptions Integration { get; init; } = new();
 }
 
 /// <summary>Who may use a shared database, by roles; no roles, everybody with the scope.</summary>

@@ -1,11 +1,14 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 using MobileIntegration.ServiceDefaults;
 using MobileIntegration.ServiceDefaults.Events;
 using MobileServices.Sync.Attachments;
+using MobileServices.Sync.Bound;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Indexes;
+using MobileServices.Sync.Merging;
 using MobileServices.Sync.Queries;
 using MobileServices.Sync.Views;
 
@@ -45,5 +48,7 @@ public static class SyncSetup
         services.AddSingleton<SyncOutcomes>();
         services.AddHostedService(provider => provider.GetRequiredService<SyncOutcomes>());
         services.AddSingleton<ChangesEndpoints>();
+        services.AddSingleton<IValidateOptions<SyncOptions>, MergeRules>();
+        builder.AddBoundDatabases();
     }
 }

@@ -39,7 +39,14 @@ public sealed class SyncService : IAsyncLifetime
     }
 
     internal TestService<SyncOptions> Start(params (string Key, string Value)[] settings) =>
-        new([("ConnectionStrings:mobiledb", Database), ("Run", "sync"), ("Sync:PollSeconds", "3600"), ("Sync:Shared:stores:Writers:0", "clerk"), ("Sync:Shared:news:Readers:0", "reader"), .. settings]);
+        new([("ConnectionStrings:mobiledb", Database), ("Run", "sync"), ("Sync:PollSeconds", "3600"), ("Sync:Shared:stores:Writers:0", "clerk"), ("Sync:Shared:news:Readers:0", "reader"), .. Merged, .. settings]);
+
+    /// <summary>The conflicts of every user's database of this name are merged.</summary>
+    private static readonly (string Key, string Value)[] Merged =
+    [
+        ("Sync:Merge:merged:Fields:count", "counter"), ("Sync:Merge:merged:Fields:tags", "set-union"), ("Sync:Merge:merged:Fields:most", "max"), ("Sync:Merge:merged:Fields:least", "min"),
+        ("Sync:Merge:merged:Fields:text", "text"), ("Sync:Merge:merged:Fields:price", "ask"),
+    ];
 
     /// <summary>One number of the database, of that user.</summary>
     internal async Task<long> CountAsync(string sql, string user)

@@ -116,15 +116,17 @@ internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOpti
         await connection.ExecuteAsync(new CommandDefinition($"update sync.database set {column} = @value where id = @id", new { id, value }, cancellationToken: ct));
     }
 
-    /// <summary>Throws away the bodies of revisions that are no leaves, and content that no revision has any more.</summary>
+    /// <summary>Throws away the bodies of revisions that are no leaves (of databases that merge, those of long ago), and content that no revision has any more.</summary>
     public async Task CompactAsync(long id, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
+        var name = await connection.ExecuteScalarAsync<string>(new CommandDefinition("select name from sync.database where id = @id", new { id }, transaction, cancellationToken: ct)) ?? "";
+        TimeSpan? keep = options.Value.Merge.TryGetValue(name, out var merge) ? TimeSpan.FromDays(merge.KeepDays) : null;
         await connection.ExecuteAsync(new CommandDefinition("""
             select 1 from sync.database where id = @id for update;
             delete from sync.body b using sync.document d
-            where b.db_id = @id and d.db_id = @id and d.doc_id = b.doc_id
+            where b.db_id = @id and d.db_id = @id and d.doc_id = b.doc_id and (@keep::interval is null or b.stored_at < now() - @keep)
               and not (b.rev = any (string_to_array(replace(coalesce(d.others, ''), '!', ''), ' ')));
             delete from sync.blob where db_id = @id and created_at < @before and id not in (
                 select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.document where db_id = @id and attachments is not null
@@ -133,7 +135,7 @@ internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOpti
                 body_bytes = coalesce((select sum(octet_length(body)) from sync.document where db_id = @id), 0) + coalesce((select sum(octet_length(body)) from sync.body where db_id = @id), 0),
                 attachment_bytes = coalesce((select sum(length) from sync.blob where db_id = @id and sha256 is not null), 0)
             where id = @id;
-            """, new { id, before = time.GetUtcNow() - BeingWritten }, transaction, commandTimeout: 300, cancellationToken: ct));
+            """, new { id, keep, before = time.GetUtcNow() - BeingWritten }, transaction, commandTimeout: 300, cancellationToken: ct));
         await transaction.CommitAsync(ct);
     }
 }

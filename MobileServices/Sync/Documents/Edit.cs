@@ -1,4 +1,6 @@
+using MobileServices.Sync.Databases;
 using MobileServices.Sync.Revisions;
+using Npgsql;
 
 namespace MobileServices.Sync.Documents;
 
@@ -12,11 +14,17 @@ internal sealed record Edit(string Id, NewDocument Document, bool IsReplicated)
     /// <summary>Who writes it, as functions of design documents are told.</summary>
     public string UserContext { get; set; } = "null";
 
+    /// <summary>For what the service writes itself: what is to become of the document, found out under the lock of its database and in its transaction.</summary>
+    public DecideAsync? Decide { get; init; }
+
     /// <summary>What was written; null when nothing was, for <see cref="Failure"/> or because it was known.</summary>
     public Rev? Written { get; set; }
 
     public SyncException? Failure { get; set; }
 }
+
+/// <returns>Null to leave it as it is.</returns>
+internal delegate Task<Resolution?> DecideAsync(NpgsqlConnection connection, DatabaseRow database, OpenDocument document, CancellationToken ct);
 
 /// <summary>A document while a transaction works on it.</summary>
 internal sealed class OpenDocument(string id)

@@ -3,7 +3,9 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Options;
 using MobileServices.Sync.Attachments;
+using MobileServices.Sync.Bound;
 using MobileServices.Sync.Databases;
+using MobileServices.Sync.Merging;
 using MobileServices.Sync.Revisions;
 using MobileServices.Sync.Scripts;
 using Npgsql;
@@ -14,7 +16,7 @@ namespace MobileServices.Sync.Documents;
 /// Writes documents in one transaction. It holds the lock of the database's row from before it reads a tree until its commit: whoever sees a sequence
 /// sees all that are lower.
 /// </summary>
-internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOptions> options)
+internal sealed class EditTransaction(NpgsqlDataSource source, BoundOutbox outbox, IOptions<SyncOptions> options)
 {
     /// <returns>The database when documents of it changed.</returns>
     /// <exception cref="SyncException">The database is not there.</exception>
@@ -41,12 +43,18 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
                 edit.Failure = failure;
             }
         }
+        await Merger.MergeAsync(connection, database.Id, documents.Values.Where(document => document.IsChanged), options.Value.Merge.GetValueOrDefault(key.Name), ct);
         var changed = documents.Values.Where(document => document.IsChanged).ToList();
         if (changed.Count is 0)
         {
+            if (edits.Exists(edit => edit.Decide is not null))
+            {
+                await transaction.CommitAsync(ct);
+            }
             return null;
         }
         await new DocumentChanges(database, changed).SaveAsync(connection, ct);
+        await outbox.AddAsync(connection, key, database.Id, edits, ct);
         await transaction.CommitAsync(ct);
         return database.Id;
     }
@@ -110,6 +118,11 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
     private async Task ApplyAsync(
         NpgsqlConnection connection, DatabaseRow database, Validation validation, OpenDocument document, Edit edit, bool full, CancellationToken ct)
     {
+        if (edit.Decide is { } decide)
+        {
+            edit.Written = (await decide(connection, database, document, ct))?.Apply(document);
+            return;
+        }
         var sent = edit.Document;
         if (full && !sent.Deleted && !edit.IsReplicated)
         {
@@ -249,7 +262,7 @@ internal sealed class EditTransaction(NpgsqlDataSource source, IOptions<SyncOpti
     }
 
     /// <summary>The same edit of the same revision has the same name, wherever it is made.</summary>
-    private static Rev NewRev(int generation, Rev? parent, NewDocument sent, string? attachments)
+    internal static Rev NewRev(int generation, Rev? parent, NewDocument sent, string? attachments)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
         hash.AppendData(sent.Deleted ? "1"u8 : "0"u8);
