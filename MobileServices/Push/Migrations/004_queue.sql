@@ -24,4 +24,4 @@ drop index push.delivery_due;
 drop index push.delivery_sending;
 drop index push.delivery_unfinished;
 -- Whoever adds deliveries holds the message, and only those without deliveries are removed: to look at it once more for each row costs as much as to write the row.
-alter table push.delivery drop constraint delivery_message_id_fkey, drop column place, set (fillfactor = 45);
+alter table push.delivery drop constraint delivery_message_id_fkey, drop column place, set (fillfactor = 30);
