@@ -1,4 +1,4 @@
-// Starts a PostgreSQL, a fake of APNs (HTTP/2 without TLS, answers at once) and the push service, each in a process of its own.
+// The senders alone first (Senders.cs). Then it starts a PostgreSQL, a fake of APNs (HTTP/2 without TLS, answers at once) and the push service, each in a process of its own.
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -32,19 +32,33 @@ if (args is ["loop", var address, var loopCount])
     return;
 }
 
+if (args is ["tls-fake", var tlsPort, var pfx])
+{
+    await Senders.FakeAsync(int.Parse(tlsPort, CultureInfo.InvariantCulture), pfx);
+    return;
+}
+if (args is ["sender", var senderName, var senderPort])
+{
+    Console.WriteLine((await Senders.OursAsync(senderName, int.Parse(senderPort, CultureInfo.InvariantCulture))).ToString(CultureInfo.InvariantCulture));
+    return;
+}
+
 var devices = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 100_000;
 var rounds = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 3;
 var registered = args.Length > 2 ? int.Parse(args[2], CultureInfo.InvariantCulture) : 500_000;
 using var data = new DataFolder(Path.Combine(Path.GetTempPath(), $"benchmark-{Guid.CreateVersion7():n}"), reset: false, temporary: true);
+Directory.CreateDirectory(data.In("senders"));
+await Senders.CompareAsync(data.In("senders"), rounds, (file, arguments, variables) => Start(file, arguments, redirect: true, variables));
+Console.WriteLine();
 var binaries = await PostgresBinaries.FindAsync(null, data, NullLogger.Instance, CancellationToken.None);
-var databasePort = FreePort();
+var databasePort = Ports.Free();
 var server = await new PostgresServer(binaries, data, data.In("postgres"), NullLogger.Instance).StartAsync(databasePort, "postgres", "benchmark", (_, _) => { }, CancellationToken.None);
 List<Process> processes = [];
 try
 {
     var database = $"Host=localhost;Port={databasePort};Username=postgres;Password=benchmark;Database=postgres";
-    var (fakeAt, serviceAt) = (FreePort(), FreePort());
-    processes.Add(Start("dotnet", [typeof(Program).Assembly.Location, "fake", $"{fakeAt}"]));
+    var (fakeAt, serviceAt) = (Ports.Free(), Ports.Free());
+    processes.Add(Start("dotnet", [Environment.GetCommandLineArgs()[0], "fake", $"{fakeAt}"]));
     var network = $"http://127.0.0.1:{fakeAt}";
     var service = Start("dotnet",
     [
@@ -60,6 +74,8 @@ try
     await LoopOutAsync(network, Few);
     Console.WriteLine($"{devices} devices over APNs, {Environment.ProcessorCount} cores for all processes, load before {(await File.ReadAllTextAsync("/proc/loadavg")).Split(' ')[0]}");
     Console.WriteLine("round   pipeline/s   bare loop/s   ratio   service peak MB");
+    // Both warm: a service is compiled anew by its use for some ten seconds, which is not what is asked here.
+    await SendAsync(source, "all", devices);
     for (var round = 1; round <= rounds; round++)
     {
         var loop = await LoopOutAsync(network, devices);
@@ -165,7 +181,7 @@ static async Task CredentialAsync(NpgsqlDataSource source)
 
 static async Task<double> LoopOutAsync(string address, int count)
 {
-    using var process = Start("dotnet", [typeof(Program).Assembly.Location, "loop", address, $"{count}"], redirect: true);
+    using var process = Start("dotnet", [Environment.GetCommandLineArgs()[0], "loop", address, $"{count}"], redirect: true);
     var text = await process.StandardOutput.ReadToEndAsync();
     await process.WaitForExitAsync();
     return double.Parse(text, CultureInfo.InvariantCulture);
@@ -175,17 +191,22 @@ static async Task<double> LoopAsync(string address, int count)
 {
     using var http = new HttpClient();
     var body = "{\"aps\":{\"alert\":{\"title\":\"Hello\",\"body\":\"A message of an ordinary length, as shops send them.\"}}}"u8.ToArray();
-    await SendAsync(1);
-    var next = 0;
+    await AllAsync(count);
     var began = Stopwatch.GetTimestamp();
-    await Task.WhenAll(Enumerable.Range(0, 50).Select(async _ =>
-    {
-        while (Interlocked.Increment(ref next) is var number && number <= count)
-        {
-            await SendAsync(number);
-        }
-    }));
+    await AllAsync(count);
     return count / Stopwatch.GetElapsedTime(began).TotalSeconds;
+
+    Task AllAsync(int messages)
+    {
+        var next = 0;
+        return Task.WhenAll(Enumerable.Range(0, 50).Select(async _ =>
+        {
+            while (Interlocked.Increment(ref next) is var number && number <= messages)
+            {
+                await SendAsync(number);
+            }
+        }));
+    }
 
     async Task SendAsync(int number)
     {
@@ -218,12 +239,39 @@ static async Task ReadyAsync(int port)
     }
 }
 
-static Process Start(string file, string[] arguments, bool redirect = false) =>
-    Process.Start(new ProcessStartInfo(file, arguments) { RedirectStandardOutput = redirect })!;
-
-static int FreePort()
+static Process Start(string file, string[] arguments, bool redirect = false, IReadOnlyDictionary<string, string>? variables = null)
 {
-    using var listener = new TcpListener(IPAddress.Loopback, 0);
-    listener.Start();
-    return ((IPEndPoint)listener.LocalEndpoint).Port;
+    var start = new ProcessStartInfo(file, arguments) { RedirectStandardOutput = redirect };
+    foreach (var (name, value) in variables ?? new Dictionary<string, string>())
+    {
+        start.Environment[name] = value;
+    }
+    return Process.Start(start)!;
+}
+
+internal static class Ports
+{
+    public static int Free()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    public static async Task OpenAsync(int port)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                using var client = new TcpClient();
+                await client.ConnectAsync(IPAddress.Loopback, port);
+                return;
+            }
+            catch (SocketException) when (attempt < 600)
+            {
+                await Task.Delay(100);
+            }
+        }
+    }
 }

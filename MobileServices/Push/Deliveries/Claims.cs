@@ -40,13 +40,14 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
             }
         }
         await CapAsync(transaction, network, sending, changes, now, ct);
-        var place = 0;
         foreach (var ready in sending)
         {
-            ready.Place = ++place;
-            changes.Add(new(ready.Due.MessageId, ready.Due.DeviceId, States.Sending, null, Place: place, Attempt: 1));
+            changes.Add(new(ready.Due.MessageId, ready.Due.DeviceId, States.Sending, null, Attempt: 1));
         }
-        long? batch = sending.Count > 0 ? await DeliveryStore.BeginBatchAsync(transaction, options.Value.LeaseSeconds, ct) : null;
+        long? batch = sending.Count is 0
+            ? null
+            : await DeliveryStore.BeginBatchAsync(
+                transaction, [.. sending.Select(ready => ready.Due.MessageId)], [.. sending.Select(ready => ready.Due.DeviceId)], options.Value.LeaseSeconds, ct);
         await DeliveryStore.ClaimedAsync(transaction, changes, batch, ct);
         await transaction.CommitAsync(ct);
         return (claimed.Count, batch ?? 0, sending);
@@ -82,9 +83,6 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
 /// <summary>A delivery that goes out now.</summary>
 internal sealed record Ready(Due Due, ReadyMessage Message, DateTimeOffset ExpiresAt)
 {
-    /// <summary>In its batch, from 1.</summary>
-    public int Place { get; set; }
-
     public Outgoing ToOutgoing(int ttl) => new(
         Due.MessageId, Due.DeviceId, Due.Address!, Due.P256dh, Due.Auth, Message.Content.For(Due.Locale!), Message.Silent, Message.Urgency, Message.Category,
         Message.CollapseKey is { } key ? CollapseId.Of(Message.App, key) : null, ttl, ExpiresAt, Due.Changed);

@@ -6,10 +6,12 @@ using Npgsql;
 
 namespace MobileServices.Push.Deliveries;
 
-/// <summary>The queue and the ledger: the same rows.</summary>
+/// <summary>
+/// The ledger and the queue: a delivery that is pending has a row in either, and the one in the queue is the one to lock. Whoever takes it out decides what becomes of the delivery.
+/// </summary>
 internal sealed class DeliveryStore(NpgsqlDataSource database)
 {
-    /// <summary>Those whose time has come, the earliest first; kept from others until the transaction ends.</summary>
+    /// <summary>Takes those whose time has come out of the queue, the earliest first.</summary>
     public static async Task<List<Due>> ClaimAsync(NpgsqlTransaction transaction, string network, int most, DateTimeOffset now, CancellationToken ct) =>
         [.. await transaction.Connection!.QueryAsync<Due>(new CommandDefinition(ClaimSql, new { network, most, now }, transaction, cancellationToken: ct))];
 
@@ -27,9 +29,11 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
             """, new { devices, app, category, since }, transaction, cancellationToken: ct))).ToDictionary(row => row.Device, row => row.Count);
     }
 
-    public static async Task<long> BeginBatchAsync(NpgsqlTransaction transaction, int leaseSeconds, CancellationToken ct) =>
+    /// <param name="messages">Of the deliveries in the order of their places, and <paramref name="devices"/> likewise.</param>
+    public static async Task<long> BeginBatchAsync(NpgsqlTransaction transaction, Guid[] messages, Guid[] devices, int leaseSeconds, CancellationToken ct) =>
         await transaction.Connection!.ExecuteScalarAsync<long>(new CommandDefinition(
-            "insert into push.batch (lease_until) values (now() + make_interval(secs => @leaseSeconds)) returning id", new { leaseSeconds }, transaction, cancellationToken: ct));
+            "insert into push.batch (messages, devices, lease_until) values (@messages, @devices, now() + make_interval(secs => @leaseSeconds)) returning id",
+            new { messages, devices, leaseSeconds }, transaction, cancellationToken: ct));
 
     /// <summary>From here on the places up to that one may be written to the network.</summary>
     /// <returns>False when another process has taken the batch over: nothing more of it may be sent.</returns>
@@ -61,38 +65,39 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         return await connection.ExecuteScalarAsync<DateTime?>(new CommandDefinition(
-            "select due_at from push.delivery where network = @network and state = 'pending' order by due_at limit 1", new { network }, cancellationToken: ct));
+            "select due_at from push.queue where network = @network order by due_at limit 1", new { network }, cancellationToken: ct));
     }
 
-    /// <summary>Writes down what became of deliveries, and keeps the batch.</summary>
+    /// <summary>Writes down what became of deliveries.</summary>
     /// <param name="batch">Whose they are; what another process has put back or finished since stays as it is.</param>
-    public async Task WriteAsync(string network, IReadOnlyCollection<DeliveryChange> changes, long batch, int leaseSeconds, CancellationToken ct)
+    /// <param name="leaseSeconds">To keep the batch as well for that long; null to leave its lease as it is, which keeps nobody waiting who marks it.</param>
+    public async Task WriteAsync(string network, IReadOnlyCollection<DeliveryChange> changes, long batch, int? leaseSeconds, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         // Both statements in one message, which is one transaction.
-        await WriteAsync(connection, null, $"{FinishedSql}; {RenewSql}", changes, batch, leaseSeconds, ct, network);
+        await WriteAsync(connection, null, leaseSeconds is null ? FinishedSql : $"{FinishedSql}; {RenewSql}", changes, batch, leaseSeconds, ct, network);
     }
 
     /// <summary>Writes down what becomes of deliveries that the transaction has claimed.</summary>
     public static Task ClaimedAsync(NpgsqlTransaction transaction, IReadOnlyCollection<DeliveryChange> changes, long? batch, CancellationToken ct) =>
-        WriteAsync(transaction.Connection!, transaction, ClaimedSql, changes, batch, 0, ct);
+        WriteAsync(transaction.Connection!, transaction, ClaimedSql, changes, batch, null, ct);
 
     private static async Task WriteAsync(
-        NpgsqlConnection connection, NpgsqlTransaction? transaction, string sql, IReadOnlyCollection<DeliveryChange> changes, long? batch, int leaseSeconds, CancellationToken ct,
+        NpgsqlConnection connection, NpgsqlTransaction? transaction, string sql, IReadOnlyCollection<DeliveryChange> changes, long? batch, int? leaseSeconds, CancellationToken ct,
         string network = "")
     {
         var count = changes.Count;
         var (messages, devices, states, dues) = (new Guid[count], new Guid[count], new string[count], new DateTime?[count]);
-        var (waits, places, ids, decisions, attempts) = (new string?[count], new int?[count], new string?[count], new string?[count], new int[count]);
+        var (waits, ids, decisions, attempts) = (new string?[count], new string?[count], new string?[count], new int[count]);
         var at = 0;
         foreach (var change in changes)
         {
             (messages[at], devices[at], states[at], dues[at]) = (change.MessageId, change.DeviceId, change.State, change.DueAt?.UtcDateTime);
-            (waits[at], places[at], ids[at], decisions[at], attempts[at]) = (change.WaitsFor, change.Place, change.NetworkId, change.Decision, change.Attempt);
+            (waits[at], ids[at], decisions[at], attempts[at]) = (change.WaitsFor, change.NetworkId, change.Decision, change.Attempt);
             at++;
         }
         await connection.ExecuteAsync(new CommandDefinition(
-            sql, new { messages, devices, states, dues, waits, places, ids, decisions, attempts, batch, leaseSeconds, source = PushOutcomes.SubjectOf(network) }, transaction, cancellationToken: ct));
+            sql, new { messages, devices, states, dues, waits, ids, decisions, attempts, batch, leaseSeconds, source = PushOutcomes.SubjectOf(network) }, transaction, cancellationToken: ct));
     }
 
     /// <summary>
@@ -107,10 +112,11 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
         return await connection.ExecuteScalarAsync<int>(new CommandDefinition(
             """
             with lost as (
-                select id, started from push.batch where lease_until < now() order by id limit 100 for update skip locked),
+                select id, started, messages, devices from push.batch where lease_until < now() order by id limit 100 for update skip locked),
             found as (
-                select d.message_id, d.device_id, d.place > l.started as unsent, m.collapse_key is not null or d.network = any (@storesOnce) as harmless
-                from lost l join push.delivery d on d.batch_id = l.id and d.state = 'sending' join push.message m on m.id = d.message_id),
+                select d.message_id, d.device_id, u.place > l.started as unsent, m.collapse_key is not null or d.network = any (@storesOnce) as harmless
+                from lost l, unnest(l.messages, l.devices) with ordinality u (message_id, device_id, place), push.delivery d, push.message m
+                where d.message_id = u.message_id and d.device_id = u.device_id and d.batch_id = l.id and d.state = 'sending' and m.id = d.message_id),
             changed as (
                 update push.delivery d set
                     state = case when f.unsent or f.harmless then 'pending' else 'unknown' end,
@@ -121,7 +127,9 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
                     finished_at = case when f.unsent or f.harmless then null else @now end,
                     decisions = d.decisions || case when f.unsent then @unsent::jsonb when f.harmless then @again::jsonb else @unknown::jsonb end
                 from found f where d.message_id = f.message_id and d.device_id = f.device_id
-                returning 1),
+                returning d.message_id, d.device_id, d.network, d.state, d.due_at),
+            queued as (
+                insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from changed where state = 'pending'),
             gone as (
                 delete from push.batch where id in (select id from lost))
             select count(*) from changed
@@ -135,6 +143,18 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
                 unknown = Decision.Of(now, States.Unknown, "the process that sent it ended before the network answered"),
             }, cancellationToken: ct));
     }
+
+    /// <summary>A statement that lets deliveries that wait be looked at now (<c>@now</c>) instead of when their time comes.</summary>
+    /// <param name="which">Of the delivery <c>d</c>.</param>
+    /// <param name="more">What else is set.</param>
+    public static string LookAgainSql(string which, string more = "") =>
+        $"""
+        with again as (
+            select q.message_id, q.device_id from push.queue q join push.delivery d using (message_id, device_id) where {which} order by 1, 2 for update of q),
+        queued as (
+            update push.queue q set due_at = least(q.due_at, @now) from again a where q.message_id = a.message_id and q.device_id = a.device_id)
+        update push.delivery d set due_at = least(d.due_at, @now){more} from again a where d.message_id = a.message_id and d.device_id = a.device_id
+        """;
 
     private const string Gone =
         """
@@ -153,8 +173,14 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
         select count(*) from gone
         """;
 
+    // Without statistics of a queue that has just been filled the planner would sort it, and read all that was taken before: in the order of the index it stops after a batch.
     private const string ClaimSql =
         """
+        set local enable_sort = off; set local enable_bitmapscan = off;
+        with taken as (
+            delete from push.queue where ctid = any (array(
+                select ctid from push.queue where network = @network and due_at <= @now order by due_at limit @most for update skip locked))
+            returning message_id, device_id, due_at)
         select d.message_id as MessageId, d.device_id as DeviceId, d.attempts, d.changed, m.recalled_at as RecalledAt,
                m.collapse_key is not null and exists (
                    select from push.delivery later join push.message newer on newer.id = later.message_id
@@ -162,8 +188,7 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
                r.app_id as AppId, r.address, r.host, r.p256dh, r.auth, r.locale, r.time_zone as TimeZone,
                p.quiet_from::interval as QuietFrom, p.quiet_until::interval as QuietUntil, p.time_zone as QuietZone, p.muted,
                c.paused_until as PausedUntil, c.stopped_at as StoppedAt, c.reason as ChannelReason, k.saved_at as CredentialSavedAt
-        from (
-            select * from push.delivery where network = @network and state = 'pending' and due_at <= @now order by due_at limit @most for update skip locked) d
+        from taken join push.delivery d using (message_id, device_id)
         join push.message m on m.id = d.message_id
         left join push.registration r on r.device_id = d.device_id and r.network = d.network
         left join push.preference p on p.user_id = r.user_id
@@ -175,8 +200,8 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
 
     private const string Rows =
         """
-        from unnest(@messages::uuid[], @devices::uuid[], @states::text[], @dues::timestamptz[], @waits::text[], @places::int[], @ids::text[], @decisions::text[], @attempts::int[])
-            as u (message_id, device_id, state, due_at, waits_for, place, network_id, decision, attempt)
+        from unnest(@messages::uuid[], @devices::uuid[], @states::text[], @dues::timestamptz[], @waits::text[], @ids::text[], @decisions::text[], @attempts::int[])
+            as u (message_id, device_id, state, due_at, waits_for, network_id, decision, attempt)
         where d.message_id = u.message_id and d.device_id = u.device_id
         """;
 
@@ -191,19 +216,28 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
             decisions = case when u.decision is null then d.decisions else d.decisions || u.decision::jsonb end,
         """;
 
-    private const string ClaimedSql = $"{Columns} batch_id = case when u.place is null then null else @batch end, place = u.place {Rows}";
+    private const string Queued = "insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from changed where state = 'pending'";
+
+    private const string ClaimedSql =
+        $"""
+        with changed as (
+            {Columns} batch_id = case when u.state = 'sending' then @batch end {Rows}
+            returning d.message_id, d.device_id, d.network, d.state, d.due_at)
+        {Queued}
+        """;
 
     private static readonly string FinishedSql =
         $"""
         with changed as (
             {Columns} batch_id = case when u.state = 'unknown' then d.batch_id end {Rows} and d.batch_id = @batch and d.state in ('sending', 'unknown')
-            returning d.message_id, d.device_id, d.state)
+            returning d.message_id, d.device_id, d.network, d.state, d.due_at),
+        queued as (
+            {Queued})
         {PushOutcomes.Tell(OutcomeStep.Sent, "(select * from changed where state = 'accepted')", "@source")}
         """;
 }
 
 /// <summary>What becomes of a delivery.</summary>
-/// <param name="Place">In its batch, when it is claimed.</param>
 /// <param name="Attempt">What to add to its attempts.</param>
 internal sealed record DeliveryChange(
-    Guid MessageId, Guid DeviceId, string State, string? Decision, DateTimeOffset? DueAt = null, string? WaitsFor = null, int? Place = null, string? NetworkId = null, int Attempt = 0);
+    Guid MessageId, Guid DeviceId, string State, string? Decision, DateTimeOffset? DueAt = null, string? WaitsFor = null, string? NetworkId = null, int Attempt = 0);

@@ -38,8 +38,9 @@ internal sealed class Sender(
         return (taken, sending.Count > 0 ? SendAllAsync(batch, sending, stopping) : Task.CompletedTask);
     }
 
-    private async Task SendAllAsync(long batch, List<Ready> sending, CancellationToken stopping)
+    private async Task SendAllAsync(long id, List<Ready> sending, CancellationToken stopping)
     {
+        var batch = new Batch(id, time.GetTimestamp());
         var results = Channel.CreateUnbounded<DeliveryChange>();
         var writing = WriteAsync(batch, results.Reader);
         var running = new List<Task>(sending.Count);
@@ -67,14 +68,15 @@ internal sealed class Sender(
         await Task.WhenAll(running);
         results.Writer.Complete();
         await writing;
-        await store.EndBatchAsync(batch, CancellationToken.None);
+        await store.EndBatchAsync(id, CancellationToken.None);
     }
 
-    private async Task<bool> MarkAsync(long batch, int started)
+    private async Task<bool> MarkAsync(Batch batch, int started)
     {
         try
         {
-            return await store.MarkAsync(batch, started, _options.LeaseSeconds, CancellationToken.None);
+            batch.RenewedAt = time.GetTimestamp();
+            return await store.MarkAsync(batch.Id, started, _options.LeaseSeconds, CancellationToken.None);
         }
         catch (NpgsqlException exception)
         {
@@ -201,7 +203,7 @@ internal sealed class Sender(
     }
 
     /// <summary>What has come back is written together, however much it is by then.</summary>
-    private async Task WriteAsync(long batch, ChannelReader<DeliveryChange> results)
+    private async Task WriteAsync(Batch batch, ChannelReader<DeliveryChange> results)
     {
         var changes = new List<DeliveryChange>(MostWritten);
         while (await results.WaitToReadAsync(CancellationToken.None))
@@ -219,7 +221,10 @@ internal sealed class Sender(
             {
                 try
                 {
-                    await store.WriteAsync(network.Name, changes, batch, _options.LeaseSeconds, CancellationToken.None);
+                    var renew = time.GetElapsedTime(batch.RenewedAt).TotalSeconds > _options.LeaseSeconds / 4.0;
+                    var now = time.GetTimestamp();
+                    await store.WriteAsync(network.Name, changes, batch.Id, renew ? _options.LeaseSeconds : null, CancellationToken.None);
+                    batch.RenewedAt = renew ? now : batch.RenewedAt;
                     break;
                 }
                 catch (NpgsqlException exception)
@@ -234,5 +239,13 @@ internal sealed class Sender(
             }
             changes.Clear();
         }
+    }
+
+    private sealed class Batch(long id, long renewedAt)
+    {
+        public long Id => id;
+
+        /// <summary>When its lease was last renewed, or a little before.</summary>
+        public long RenewedAt { get; set; } = renewedAt;
     }
 }

@@ -70,19 +70,23 @@ internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOption
             """, new { id, app, users, except }, transaction, cancellationToken: ct))).ToArray();
         var woken = (await connection.QueryAsync<Guid>(new CommandDefinition(
             """
+            with waiting as (
+                select q.message_id, q.device_id from push.queue q join push.delivery d using (message_id, device_id) join push.message m on m.id = d.message_id
+                where d.device_id = any (@devices) and m.sender = @Sender and m.app_id = @app order by 1, 2 for update of q)
             update push.delivery d set
                 changed = case when cardinality(merged.ids) > @MostIds then array['*'] else merged.ids end, decisions = d.decisions || @merged::jsonb
-            from push.message m, lateral (select array(select distinct unnest(@changed::text[]) order by 1)) now (ids), push.delivery old,
-                lateral (select array(select distinct unnest(old.changed || now.ids) order by 1)) merged (ids)
-            where d.device_id = any (@devices) and d.state = 'pending' and m.id = d.message_id and m.sender = @Sender and m.app_id = @app
-              and old.message_id = d.message_id and old.device_id = d.device_id
+            from waiting w, push.delivery old, lateral (select array(select distinct unnest(old.changed || @changed::text[]) order by 1)) merged (ids)
+            where d.message_id = w.message_id and d.device_id = w.device_id and old.message_id = w.message_id and old.device_id = w.device_id
             returning d.device_id
             """, new { devices, changed, app, Sender, MostIds, merged = Decision.Of(now, "merged", "another change") }, transaction, cancellationToken: ct))).ToHashSet();
         var fresh = devices.Where(device => !woken.Contains(device)).ToArray();
         await connection.ExecuteAsync(new CommandDefinition(
             $"""
-            insert into push.delivery (message_id, device_id, network, state, due_at, changed, decisions)
-            select @id, r.device_id, r.network, 'pending', @due, @changed, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@fresh);
+            with added as (
+                insert into push.delivery (message_id, device_id, network, state, due_at, changed, decisions)
+                select @id, r.device_id, r.network, 'pending', @due, @changed, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@fresh)
+                returning message_id, device_id, network, due_at)
+            insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from added;
             delete from push.message where id = @id and not exists (select from push.delivery where message_id = @id);
             notify {PushWorker.Channel};
             """, new { id, due, changed, fresh, matched = Decision.Of(now, "matched", "a change of its user") }, transaction, cancellationToken: ct));

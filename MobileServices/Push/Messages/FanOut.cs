@@ -102,9 +102,12 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
         var due = message.Urgency is "high" ? message.SendAt.AddHours(-1) : message.SendAt;
         await writer.ExecuteAsync(new CommandDefinition(
             $"""
-            insert into push.delivery (message_id, device_id, network, state, due_at, decisions)
-            select @Id, r.device_id, r.network, 'pending', @due, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@part) and r.app_id = @App
-            on conflict (message_id, device_id) do nothing;
+            with added as (
+                insert into push.delivery (message_id, device_id, network, state, due_at, decisions)
+                select @Id, r.device_id, r.network, 'pending', @due, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@part) and r.app_id = @App
+                on conflict (message_id, device_id) do nothing
+                returning message_id, device_id, network, due_at)
+            insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from added;
             notify {PushWorker.Channel};
             """,
             new { message.Id, message.App, due, part, matched = Decision.Of(time.GetUtcNow(), "matched") }, transaction, Patience, cancellationToken: ct));

@@ -124,7 +124,10 @@ internal sealed class MessageStore(NpgsqlDataSource database, TimeProvider time)
         }
         await connection.ExecuteAsync(new CommandDefinition(
             """
-            update push.delivery set state = 'recalled', finished_at = @now, waits_for = null, decisions = decisions || @decision::jsonb where message_id = @id and state = 'pending'
+            with gone as (
+                delete from push.queue where message_id = @id returning message_id, device_id)
+            update push.delivery d set state = 'recalled', finished_at = @now, waits_for = null, decisions = d.decisions || @decision::jsonb
+            from gone where d.message_id = gone.message_id and d.device_id = gone.device_id
             """, new { id, now, decision = Decision.Of(now, States.Recalled, $"by {who}") }, transaction, cancellationToken: ct));
         await transaction.CommitAsync(ct);
         return true;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Dapper;
+using MobileServices.Push.Deliveries;
 using Npgsql;
 
 namespace MobileServices.Push.Networks;
@@ -31,8 +32,7 @@ internal sealed class CredentialStore(NpgsqlDataSource database, KeySeal seal, N
             insert into push.credential (app_id, network, settings, secret, saved_at, saved_by) values (@app, @network, @settings::jsonb, @secret, @now, @who)
             on conflict (app_id, network) do update set settings = excluded.settings, secret = excluded.secret, saved_at = excluded.saved_at, saved_by = excluded.saved_by;
             delete from push.channel where app_id = @app and network = @network;
-            update push.delivery d set due_at = @now from push.message m
-            where m.id = d.message_id and m.app_id = @app and d.network = @network and d.state = 'pending' and d.waits_for = 'channel';
+            {DeliveryStore.LookAgainSql("q.network = @network and d.waits_for = 'channel' and exists (select from push.message m where m.id = d.message_id and m.app_id = @app)")};
             notify {PushWorker.Channel};
             """,
             new { app, network, settings = form.Settings.ToJsonString(), secret = seal.Close(SealName(app, network), form.Secret), now = time.GetUtcNow(), who },

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -99,17 +100,21 @@ internal sealed class PushHttp : IDisposable
 
     private static async Task<string> ReadAsync(HttpResponseMessage response, CancellationToken ct)
     {
+        var buffer = ArrayPool<byte>.Shared.Rent(MostOfAnAnswer);
         try
         {
             await using var stream = await response.Content.ReadAsStreamAsync(ct);
-            var buffer = new byte[MostOfAnAnswer];
-            var length = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, ct);
+            var length = await stream.ReadAtLeastAsync(buffer.AsMemory(0, MostOfAnAnswer), MostOfAnAnswer, throwOnEndOfStream: false, ct);
             return Encoding.UTF8.GetString(buffer, 0, length);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
         {
             // The status has told what became of it.
             return "";
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

@@ -79,10 +79,9 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
         var now = time.GetUtcNow();
         await transaction.Connection!.ExecuteAsync(new CommandDefinition(
             $"""
-            with ended as (
-                delete from push.registration where device_id = @device and (@until::timestamptz is null or registered_at <= @until) returning device_id)
-            update push.delivery d set due_at = least(d.due_at, @now), waits_for = null, decisions = d.decisions || @decision::jsonb
-            from ended where d.device_id = ended.device_id and d.state = 'pending';
+            delete from push.registration where device_id = @device and (@until::timestamptz is null or registered_at <= @until);
+            {DeliveryStore.LookAgainSql(
+                "d.device_id = @device and not exists (select from push.registration r where r.device_id = @device)", ", waits_for = null, decisions = d.decisions || @decision::jsonb")};
             notify {PushWorker.Channel};
             """, new { device, until = until?.ToUniversalTime(), now, decision = Decision.Of(now, "removed", why) }, transaction, cancellationToken: ct));
     }
@@ -124,7 +123,7 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
     private static async Task LookAgainAsync(NpgsqlTransaction transaction, string whose, object parameters, CancellationToken ct) =>
         await transaction.Connection!.ExecuteAsync(new CommandDefinition(
             $"""
-            update push.delivery set due_at = @now where {whose} and state = 'pending' and waits_for in ('quiet', 'local');
+            {DeliveryStore.LookAgainSql($"d.{whose} and d.waits_for in ('quiet', 'local')")};
             notify {PushWorker.Channel};
             """, parameters, transaction, cancellationToken: ct));
 
