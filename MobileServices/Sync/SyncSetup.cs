@@ -3,6 +3,7 @@ using MobileIntegration.ServiceDefaults;
 using MobileIntegration.ServiceDefaults.Events;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Changes;
+using MobileServices.Sync.Checkpoints;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Indexes;
@@ -45,5 +46,9 @@ public static class SyncSetup
         services.AddSingleton<SyncOutcomes>();
         services.AddHostedService(provider => provider.GetRequiredService<SyncOutcomes>());
         services.AddSingleton<ChangesEndpoints>();
+        services.AddSingleton<DeviceStates>();
+        services.AddHostedService(provider => provider.GetRequiredService<DeviceStates>());
+        services.AddSingleton<WakeUps>();
+        services.AddHostedService(provider => provider.GetRequiredService<WakeUps>());
     }
 }

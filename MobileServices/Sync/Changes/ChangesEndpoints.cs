@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.Timeouts;
+using MobileServices.Sync.Checkpoints;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Scripts;
@@ -7,7 +8,7 @@ using MobileServices.Sync.Scripts;
 namespace MobileServices.Sync.Changes;
 
 /// <summary>The feed of changes: https://docs.couchdb.org/en/stable/api/database/changes.html.</summary>
-internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices services, SyncOutcomes outcomes, SyncMetrics metrics, DocumentStore documents, IHostApplicationLifetime lifetime)
+internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices services, SyncOutcomes outcomes, DeviceStates devices, SyncMetrics metrics, DocumentStore documents, IHostApplicationLifetime lifetime)
 {
     public static Task GetAsync(HttpContext http, ChangesEndpoints changes)
     {
@@ -37,6 +38,7 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
         if (query.Since is not "now")
         {
             outcomes.Note(call, database.Id, since);
+            devices.Asked(call, database.Id, since);
         }
         var feed = new ChangeFeed(services, call, query, database, since);
         if (query.Feed is FeedKind.Normal)

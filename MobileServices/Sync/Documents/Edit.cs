@@ -12,10 +12,25 @@ internal sealed record Edit(string Id, NewDocument Document, bool IsReplicated)
     /// <summary>Who writes it, as functions of design documents are told.</summary>
     public string UserContext { get; set; } = "null";
 
+    /// <summary>The installation that writes it and its app, where they are known.</summary>
+    public (Guid? Device, string? App) From { get; set; }
+
     /// <summary>What was written; null when nothing was, for <see cref="Failure"/> or because it was known.</summary>
     public Rev? Written { get; set; }
 
     public SyncException? Failure { get; set; }
+}
+
+/// <summary>Devices are to be woken up.</summary>
+/// <param name="Device">The one that made all the changes, which is not; null when several did, or one that is not known.</param>
+internal sealed record Waking(Guid? Device, string[] Apps)
+{
+    public static Waking Of(List<Edit> edits)
+    {
+        var written = edits.FindAll(edit => edit.Written is not null);
+        var device = written.Count > 0 ? written[0].From.Device : null;
+        return new(written.TrueForAll(edit => edit.From.Device == device) ? device : null, [.. written.Select(edit => edit.From.App).OfType<string>().Distinct()]);
+    }
 }
 
 /// <summary>A document while a transaction works on it.</summary>
