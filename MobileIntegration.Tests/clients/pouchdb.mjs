@@ -10,10 +10,11 @@ const [scenario, address, token, seed, operations] = process.argv.slice(2);
 const base = `${address.replace(/\/$/, "")}/sync`;
 let local = 0;
 const memory = () => new PouchDB(`memory-${process.pid}-${local++}`, { adapter: "memory" });
-const remote = (name) => new PouchDB(`${base}/${name}`, {
+const remote = (name, headers = {}) => new PouchDB(`${base}/${name}`, {
   adapter: "http",
   fetch: (url, options) => {
     options.headers.set("Authorization", `Bearer ${token}`);
+    Object.entries(headers).forEach(([header, value]) => options.headers.set(header, value));
     return PouchDB.fetch(url, options);
   },
 });
@@ -42,6 +43,18 @@ const until = async (condition, what) => {
 };
 
 const scenarios = {
+  /** Pulls 250 documents to one device and pushes 10 from it; the device is the argument. */
+  async device() {
+    const server = remote("notes", { "X-Device-Id": seed, "X-App-Id": "com.example.shop", "X-App-Version": "1.0.0", "X-App-Platform": "android" });
+    await remote("notes").bulkDocs(Array.from({ length: 250 }, (_, n) => ({ _id: `note-${n}` })));
+    const phone = memory();
+    await phone.replicate.from(server);
+    await phone.bulkDocs(Array.from({ length: 10 }, (_, n) => ({ _id: `mine-${n}` })));
+    await phone.replicate.to(server);
+    const { last_seq } = await phone.replicate.from(server);
+    return { last_seq };
+  },
+
   async replicate() {
     const [one, two] = [memory(), memory()];
     const server = remote("notes");

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using MobileIntegration.ServiceDefaults;
+using MobileServices.Sync.Admin;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
@@ -18,7 +20,8 @@ public static class SyncEndpoints
     public static void MapSync(this IEndpointRouteBuilder endpoints)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
-        var sync = endpoints.MapGroup(SyncCall.Prefix).WithTags("Synchronization").AddEndpointFilter(SyncAnswers.FilterAsync);
+        endpoints.MapGroup($"{SyncCall.Prefix}/_admin").WithTags("Synchronization: administration").RequireScope(Scopes.SyncAdmin).MapSyncAdmin();
+        var sync = endpoints.MapGroup(SyncCall.Prefix).WithTags("Synchronization").RequireScope(Scopes.Sync).AddEndpointFilter(SyncAnswers.FilterAsync);
         MapServer(sync);
         MapDatabases(sync);
         MapReplication(sync);

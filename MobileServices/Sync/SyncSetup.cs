@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using MobileIntegration.ServiceDefaults;
 using MobileIntegration.ServiceDefaults.Events;
+using MobileServices.Sync.Admin;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Changes;
 using MobileServices.Sync.Checkpoints;
@@ -17,6 +18,7 @@ public static class SyncSetup
     public static void AddSync(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
+        builder.AddTokenAuthentication();
         builder.AddNpgsqlDataSource("mobiledb");
         builder.AddEvents("mobiledb");
         builder.AddMigrations<SyncOptions>("mobiledb", "sync");
@@ -48,6 +50,7 @@ public static class SyncSetup
         services.AddSingleton<ChangesEndpoints>();
         services.AddSingleton<DeviceStates>();
         services.AddHostedService(provider => provider.GetRequiredService<DeviceStates>());
+        services.AddSingleton<AdminStore>();
         services.AddSingleton<WakeUps>();
         services.AddHostedService(provider => provider.GetRequiredService<WakeUps>());
     }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using MobileServices.Sync.Databases;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -19,6 +21,18 @@ internal sealed class DeviceStates(NpgsqlDataSource database, TimeProvider time,
 
     /// <summary>The device of the call asks for the changes after that sequence.</summary>
     public void Asked(SyncCall call, long databaseId, long seq) => Note(call, databaseId, state => state with { Asked = seq, Checkpoint = state.Checkpoint > seq ? null : state.Checkpoint });
+
+    /// <summary>The call keeps a document that is not replicated; it says how far a device is when it is the checkpoint of a replication from here.</summary>
+    public void Kept(SyncCall call, DatabaseRow row, JsonElement document)
+    {
+        // PouchDB's name for it, and CouchDB's. A replication to here has the sequence of another database there.
+        if (call.Device is not null && document.ValueKind is JsonValueKind.Object
+            && (document.TryGetProperty("last_seq", out var last) || document.TryGetProperty("source_last_seq", out last))
+            && last.ValueKind is JsonValueKind.String && row.TrySequence(last.GetString()!, out var seq))
+        {
+            Note(call, row.Id, state => state with { Checkpoint = seq });
+        }
+    }
 
     private void Note(SyncCall call, long databaseId, Func<State, State> change)
     {

@@ -34,6 +34,14 @@ internal sealed class DatabaseRow
     /// <summary>What clients see of a sequence. One of an earlier database of this name means nothing to them any more.</summary>
     public string Sequence(long seq) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{seq}-{Epoch}");
 
+    /// <summary>Reads a sequence of this database, and no other.</summary>
+    public bool TrySequence(string text, out long seq)
+    {
+        seq = 0;
+        return text.EndsWith($"-{Epoch}", StringComparison.Ordinal)
+            && long.TryParse(text.AsSpan(0, text.Length - Epoch.Length - 1), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out seq) && seq <= UpdateSeq;
+    }
+
     /// <returns>0, from where nothing is missed, when it is of another database.</returns>
     public long SequenceOf(string text)
     {
