@@ -55,6 +55,42 @@ const scenarios = {
     return { last_seq };
   },
 
+  /** A client that is behind the horizon: the argument is a replica that keeps tombstones no longer than it must. */
+  async behind() {
+    const server = remote("notes");
+    await server.bulkDocs(["a", "b", "c", "d", "e"].map((_id) => ({ _id })));
+    const phone = memory();
+    await phone.replicate.from(server);
+    await server.remove(await server.get("a"));
+    await server.put({ ...(await server.get("b")), changed: true });
+    await server.remove(await server.get("c"));
+    assert.equal((await fetch(`${base}/notes/_compact`, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" } })).status, 202);
+    await phone.put({ _id: "mine" });
+
+    // It stops and says so, also when it is told to try again for ever.
+    const failed = (replication) => new Promise((resolve, reject) => {
+      replication.on("error", resolve).on("complete", () => reject(new Error("It was not told."))).catch(() => {});
+      setTimeout(() => reject(new Error("It says nothing.")), 30_000).unref();
+    });
+    for (const given of [{}, { retry: true }, { live: true, retry: true }]) {
+      const error = await failed(phone.replicate.from(server, given));
+      assert.deepEqual([error.status, error.name], [410, "forbidden"]);
+      assert.match(error.reason ?? error.message, /^resync_required: /);
+    }
+    const error = await failed(phone.sync(server, { live: true, retry: true }));
+    assert.equal(error.status, 410);
+
+    // What it has changed goes up first, and nothing of what was deleted, although it has never pushed before; then it begins anew, in pages that end below the horizon.
+    assert.equal((await phone.replicate.to(server)).docs_written, 1);
+    assert.equal(await server.get("a").catch((gone) => gone.status), 404);
+    await phone.destroy();
+    const again = memory();
+    assert.equal((await again.replicate.from(server, { batch_size: 1 })).docs_written, 4);
+    assert.deepEqual(await state(again), await state(server));
+    assert.equal((await again.replicate.from(server)).docs_read, 0);
+    return { documents: (await again.allDocs()).rows.map(({ id }) => id) };
+  },
+
   async replicate() {
     const [one, two] = [memory(), memory()];
     const server = remote("notes");

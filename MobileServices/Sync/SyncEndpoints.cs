@@ -46,7 +46,7 @@ public static class SyncEndpoints
         sync.MapPut("/{database}/_revs_limit", DatabaseEndpoints.PutLimitAsync).WithSummary("Sets how many revisions back the database remembers").Answers();
         sync.MapGet("/{database}/_security", DatabaseEndpoints.GetSecurityAsync).WithSummary("The security object; tokens and settings decide, not it").Answers();
         sync.MapPut("/{database}/_security", DatabaseEndpoints.PutSecurityAsync).WithSummary("Keeps a security object").Answers();
-        sync.MapPost("/{database}/_compact", DatabaseEndpoints.CompactAsync).WithSummary("Throws away the bodies of revisions that are no leaves").Answers(202);
+        sync.MapPost("/{database}/_compact", DatabaseEndpoints.CompactAsync).WithSummary("Throws away the bodies of revisions that are no leaves, and tombstones that every device has").Answers(202);
         sync.MapPost("/{database}/_purge", DatabaseEndpoints.PurgeAsync).WithSummary("Takes revisions out for good").Answers(201);
         sync.MapPost("/{database}/_ensure_full_commit", DatabaseEndpoints.CommitAsync).WithSummary("Whatever was acknowledged is on the disk already").Answers(201);
     }

@@ -80,7 +80,15 @@ internal sealed class SyncOptions
     /// <summary>Whether a change in a user's own database wakes up his other devices, by push; of shared ones see <see cref="SharedDatabase.WakeUp"/>.</summary>
     public bool WakeUp { get; init; } = true;
 
-    /// <summary>After how many days without a call a device counts no more.</summary>
+    /// <summary>How many days tombstones are in the feed of changes at least, also when all devices have them.</summary>
+    [Range(0, 3650, ErrorMessage = "Sync:TombstoneDays must be from 0 to 3650.")]
+    public int TombstoneDays { get; init; } = 30;
+
+    /// <summary>How many days after that the revisions of deleted documents are remembered, so that nobody who was away brings them back; then all of them is gone.</summary>
+    [Range(0, 3650, ErrorMessage = "Sync:ForgetDays must be from 0 to 3650.")]
+    public int ForgetDays { get; init; } = 90;
+
+    /// <summary>After how many days without a call a device counts no more: nobody keeps tombstones for it, and shared databases wake it up no more.</summary>
     [Range(1, 3650, ErrorMessage = "Sync:DeviceDays must be from 1 to 3650.")]
     public int DeviceDays { get; init; } = 90;
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;
 using MobileIntegration.ServiceDefaults.Events;
 using MobileServices.Sync.Admin;
@@ -51,6 +52,10 @@ public static class SyncSetup
         services.AddSingleton<DeviceStates>();
         services.AddHostedService(provider => provider.GetRequiredService<DeviceStates>());
         services.AddSingleton<AdminStore>();
+        services.AddSingleton<Tombstones>();
+        services.AddHostedService(provider => provider.GetRequiredService<Tombstones>());
+        builder.AddSubscriber("sync-devices", from: "mobiledb", inbox: "mobiledb", events => events
+            .On<DeviceRemoved>((_, told, transaction, ct) => DeviceStates.ForgetAsync(told, transaction, ct)));
         services.AddSingleton<WakeUps>();
         services.AddHostedService(provider => provider.GetRequiredService<WakeUps>());
     }

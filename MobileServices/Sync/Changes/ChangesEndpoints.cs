@@ -34,13 +34,30 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
         {
             query = query with { Filter = query.Filter with { Where = await DesignFunctions.FilterAsync(call, query, database, documents) } };
         }
-        var since = database.SequenceOf(query.Since);
+        var (since, floor) = database.SequenceOf(query.Since);
+        try
+        {
+            await AnswerAsync(call, query, database, since, since is 0 ? database.Horizon : floor);
+        }
+        catch (SyncException failure) when (failure.Status is 410)
+        {
+            metrics.Resync();
+            throw;
+        }
+    }
+
+    private async Task AnswerAsync(SyncCall call, ChangeQuery query, DatabaseRow database, long since, long floor)
+    {
+        database.CheckHorizon(since, floor, database.Horizon);
         if (query.Since is not "now")
         {
             outcomes.Note(call, database.Id, since);
+        }
+        if (query.Since is not "now" && !query.Descending)
+        {
             devices.Asked(call, database.Id, since);
         }
-        var feed = new ChangeFeed(services, call, query, database, since);
+        var feed = new ChangeFeed(services, call, query, database, since, floor);
         if (query.Feed is FeedKind.Normal)
         {
             await feed.NormalAsync(call.Aborted);

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Dapper;
+using MobileIntegration.Contracts;
 using MobileServices.Sync.Databases;
 using Npgsql;
 using NpgsqlTypes;
@@ -28,11 +30,16 @@ internal sealed class DeviceStates(NpgsqlDataSource database, TimeProvider time,
         // PouchDB's name for it, and CouchDB's. A replication to here has the sequence of another database there.
         if (call.Device is not null && document.ValueKind is JsonValueKind.Object
             && (document.TryGetProperty("last_seq", out var last) || document.TryGetProperty("source_last_seq", out last))
-            && last.ValueKind is JsonValueKind.String && row.TrySequence(last.GetString()!, out var seq))
+            && last.ValueKind is JsonValueKind.String && row.TrySequence(last.GetString()!, out var seq, out _))
         {
             Note(call, row.Id, state => state with { Checkpoint = seq });
         }
     }
+
+    /// <summary>Nobody waits any more for a device that was removed; when it calls again it is known again.</summary>
+    public static Task ForgetAsync(Event<DeviceRemoved> told, NpgsqlTransaction transaction, CancellationToken ct) =>
+        transaction.Connection!.ExecuteAsync(new CommandDefinition(
+            "delete from sync.device where device_id = @DeviceId and seen_at <= @OccurredAt", new { told.Data.DeviceId, told.OccurredAt }, transaction, cancellationToken: ct));
 
     private void Note(SyncCall call, long databaseId, Func<State, State> change)
     {

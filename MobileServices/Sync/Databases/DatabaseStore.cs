@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dapper;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -23,6 +24,9 @@ internal sealed class DatabaseRow
 
     public long DeletedCount { get; init; }
 
+    /// <summary>Tombstones up to here may be gone.</summary>
+    public long Horizon { get; init; }
+
     public long BodyBytes { get; init; }
 
     public long AttachmentBytes { get; init; }
@@ -32,31 +36,52 @@ internal sealed class DatabaseRow
     public required string Security { get; init; }
 
     /// <summary>What clients see of a sequence. One of an earlier database of this name means nothing to them any more.</summary>
-    public string Sequence(long seq) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{seq}-{Epoch}");
+    /// <param name="floor">Tombstones up to there were gone when the client began, which does not hold them for that; told only while it has less.</param>
+    public string Sequence(long seq, long floor = 0) => seq > 0 && seq < floor
+        ? string.Create(CultureInfo.InvariantCulture, $"{seq}-{Epoch}.{floor}")
+        : string.Create(CultureInfo.InvariantCulture, $"{seq}-{Epoch}");
 
     /// <summary>Reads a sequence of this database, and no other.</summary>
-    public bool TrySequence(string text, out long seq)
+    public bool TrySequence(string text, out long seq, out long floor)
     {
-        seq = 0;
-        return text.EndsWith($"-{Epoch}", StringComparison.Ordinal)
-            && long.TryParse(text.AsSpan(0, text.Length - Epoch.Length - 1), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out seq) && seq <= UpdateSeq;
+        (seq, floor) = (0, 0);
+        var dash = text.IndexOf('-', StringComparison.Ordinal);
+        if (dash < 0 || !TryNumber(text.AsSpan(0, dash), out seq) || !text.AsSpan(dash + 1).StartsWith(Epoch, StringComparison.Ordinal))
+        {
+            return false;
+        }
+        var rest = text.AsSpan(dash + 1 + Epoch.Length);
+        return seq <= UpdateSeq && (rest.Length is 0 || (rest[0] is '.' && TryNumber(rest[1..], out floor)));
     }
 
     /// <returns>0, from where nothing is missed, when it is of another database.</returns>
-    public long SequenceOf(string text)
+    public (long Seq, long Floor) SequenceOf(string text)
     {
         if (text is "now")
         {
-            return UpdateSeq;
+            return (UpdateSeq, 0);
+        }
+        text = text.Trim('"');
+        if (TrySequence(text, out var seq, out var floor))
+        {
+            return (seq, floor);
         }
         var dash = text.IndexOf('-', StringComparison.Ordinal);
-        var number = dash < 0 ? text : text[..dash];
-        if (!long.TryParse(number.Trim('"'), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var seq))
-        {
-            throw SyncException.Bad("Malformed sequence supplied in 'since' parameter.");
-        }
-        return (dash >= 0 && text[(dash + 1)..].Trim('"') != Epoch) || seq > UpdateSeq ? 0 : seq;
+        return !TryNumber(dash < 0 ? text : text.AsSpan(0, dash), out seq) ? throw SyncException.Bad("Malformed sequence supplied in 'since' parameter.")
+            : dash < 0 && seq <= UpdateSeq ? (seq, 0)
+            : (0, 0);
     }
+
+    /// <exception cref="SyncException">Deletions after that sequence are gone.</exception>
+    public void CheckHorizon(long seq, long floor, long horizon)
+    {
+        if (seq > 0 && Math.Max(seq, floor) < horizon)
+        {
+            throw SyncException.Resync(Sequence(seq), Sequence(horizon));
+        }
+    }
+
+    private static bool TryNumber(ReadOnlySpan<char> text, out long number) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
 }
 
 internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOptions> options, TimeProvider time)
@@ -65,7 +90,7 @@ internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOpti
     private static readonly TimeSpan BeingWritten = TimeSpan.FromHours(1);
 
     public const string Columns =
-        "id as Id, name as Name, epoch as Epoch, update_seq as UpdateSeq, purge_seq as PurgeSeq, doc_count as DocCount, deleted_count as DeletedCount, "
+        "id as Id, name as Name, epoch as Epoch, update_seq as UpdateSeq, purge_seq as PurgeSeq, horizon as Horizon, doc_count as DocCount, deleted_count as DeletedCount, "
         + "body_bytes as BodyBytes, attachment_bytes as AttachmentBytes, revs_limit as RevsLimit, security as Security";
 
     /// <exception cref="SyncException">There is none.</exception>
@@ -134,14 +159,19 @@ internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOpti
             delete from sync.body b using sync.document d
             where b.db_id = @id and d.db_id = @id and d.doc_id = b.doc_id
               and not (b.rev = any (string_to_array(replace(coalesce(d.others, ''), '!', ''), ' ')));
-            delete from sync.blob where db_id = @id and created_at < @before and id not in (
-                select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.document where db_id = @id and attachments is not null
-                union select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.body where db_id = @id and attachments is not null);
             update sync.database set
-                body_bytes = coalesce((select sum(octet_length(body)) from sync.document where db_id = @id), 0) + coalesce((select sum(octet_length(body)) from sync.body where db_id = @id), 0),
-                attachment_bytes = coalesce((select sum(length) from sync.blob where db_id = @id and sha256 is not null), 0)
+                body_bytes = coalesce((select sum(octet_length(body)) from sync.document where db_id = @id), 0) + coalesce((select sum(octet_length(body)) from sync.body where db_id = @id), 0)
             where id = @id;
-            """, new { id, before = time.GetUtcNow() - BeingWritten }, transaction, commandTimeout: 300, cancellationToken: ct));
+            """, new { id }, transaction, commandTimeout: 300, cancellationToken: ct));
+        await DropContentAsync(connection, id, ct);
         await transaction.CommitAsync(ct);
     }
+
+    /// <summary>Throws away content that no revision has any more, in the transaction that holds the database's lock.</summary>
+    public Task DropContentAsync(NpgsqlConnection connection, long id, CancellationToken ct) => connection.ExecuteAsync(new CommandDefinition("""
+        delete from sync.blob where db_id = @id and created_at < @before and id not in (
+            select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.document where db_id = @id and attachments is not null
+            union select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.body where db_id = @id and attachments is not null);
+        update sync.database set attachment_bytes = coalesce((select sum(length) from sync.blob where db_id = @id and sha256 is not null), 0) where id = @id;
+        """, new { id, before = time.GetUtcNow() - BeingWritten }, commandTimeout: 300, cancellationToken: ct));
 }

@@ -102,12 +102,12 @@ internal sealed class DocumentChanges
                 Texts([.. _losers.Select(one => one.Body.Body)]), _losers.Select(one => one.Body.Attachments).ToArray());
         }
         Add(batch, """
-            insert into sync.document as d (db_id, doc_id, seq, rev, deleted, others, tree, body, attachments)
-            select $1, n.doc_id, n.seq, n.rev, n.deleted, n.others, n.tree, coalesce(n.body, ''), n.attachments
+            insert into sync.document as d (db_id, doc_id, seq, rev, deleted, others, tree, body, attachments, deleted_at)
+            select $1, n.doc_id, n.seq, n.rev, n.deleted, n.others, n.tree, coalesce(n.body, ''), n.attachments, case when n.deleted then now() end
             from unnest($2::text[], $3::bigint[], $4::text[], $5::bool[], $6::text[], $7::bytea[], $8::text[], $9::text[])
                 as n (doc_id, seq, rev, deleted, others, tree, body, attachments)
             on conflict (db_id, doc_id) do update set
-                seq = excluded.seq, rev = excluded.rev, deleted = excluded.deleted, others = excluded.others, tree = excluded.tree,
+                seq = excluded.seq, rev = excluded.rev, deleted = excluded.deleted, others = excluded.others, tree = excluded.tree, deleted_at = excluded.deleted_at,
                 body = case when excluded.body = '' then d.body else excluded.body end,
                 attachments = case when excluded.body = '' then d.attachments else excluded.attachments end
             """,
