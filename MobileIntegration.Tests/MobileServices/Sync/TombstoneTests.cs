@@ -149,6 +149,37 @@ public sealed class TombstoneTests(SyncService service) : IClassFixture<SyncServ
         Assert.Equal(["b", "d", "e", "mine"], told.GetProperty("documents").EnumerateArray().Select(id => id.GetString()));
     }
 
+    [Fact]
+    public async Task A_new_device_is_told_of_no_deletion_that_was_before_it_and_of_each_that_was_after()
+    {
+        var user = service.NewUser();
+        using var client = service.ClientOf(user);
+        await client.PutAsync("notes");
+        for (var i = 0; i < 6; i++)
+        {
+            await client.PutAsync($"notes/{i}", "{}");
+        }
+        await DeleteAsync("0");
+        var first = await client.GetAsync("notes/_changes?fresh=true&limit=2");
+        Assert.Equal(["1", "2"], first["results"]!.AsArray().Select(row => (string?)row!["id"]));
+        await DeleteAsync("1");
+        await DeleteAsync("5");
+
+        // The sequence says how it goes on; the parameter is not needed again, and does nothing for who has begun without it.
+        var next = await client.GetAsync($"notes/_changes?since={(string?)first["last_seq"]}");
+        Assert.Equal(["3", "4", "1", "5"], next["results"]!.AsArray().Select(row => (string?)row!["id"]));
+        Assert.Equal((string?)(await client.GetAsync("notes"))["update_seq"], (string?)next["last_seq"]);
+        Assert.Equal(["0", "1", "5"], (await client.GetAsync("notes/_changes?fresh=true&since=1"))["results"]!.AsArray().Where(row => row!["deleted"] is not null).Select(row => (string?)row!["id"]));
+        Assert.Equal(["2", "3", "4"], (await client.GetAsync("notes/_changes?fresh=true"))["results"]!.AsArray().Select(row => (string?)row!["id"]));
+        Assert.Equal("query_parse_error", (string?)(await client.GetAsync("notes/_changes?fresh=yes", 400))["error"]);
+
+        async Task DeleteAsync(string id) => await client.DeleteAsync($"notes/{id}?rev={(string?)(await client.GetAsync($"notes/{id}"))["_rev"]}");
+    }
+
+    [Fact]
+    public async Task PouchDB_starts_a_new_device_without_the_deletions() =>
+        Assert.Equal(29, (await SyncService.RunAsync("pouchdb.mjs", "fresh", service.One.Address.ToString(), SyncService.Token(service.NewUser()))).GetProperty("documents").GetInt32());
+
     /// <summary>Whatever a device holds after it has asked for all changes is what the server has, unless it was told to start over.</summary>
     [Theory]
     [InlineData(1)]
@@ -162,8 +193,8 @@ public sealed class TombstoneTests(SyncService service) : IClassFixture<SyncServ
         using var client = service.ClientOf(user, _eager.Address);
         await client.PutAsync("notes");
         var revs = new Dictionary<string, string>();
-        // Half of them say who they are.
-        var devices = Enumerable.Range(0, 6).Select(n => new ModelDevice(service.ClientOf(user, n % 3 is 0 ? service.One.Address : _eager.Address), random, n % 2 is 0)).ToList();
+        // Half of them say who they are, and half begin without deletions.
+        var devices = Enumerable.Range(0, 6).Select(n => new ModelDevice(service.ClientOf(user, n % 3 is 0 ? service.One.Address : _eager.Address), random, n % 2 is 0, n > 2)).ToList();
         try
         {
             for (var step = 0; step < 400; step++)
@@ -231,12 +262,13 @@ public sealed class TombstoneTests(SyncService service) : IClassFixture<SyncServ
     {
         private readonly SyncClient _client;
         private readonly Random _random;
+        private readonly bool _isFresh;
         private string _since = "0";
         private string _checkpoint = "0";
 
-        public ModelDevice(SyncClient client, Random random, bool isKnown)
+        public ModelDevice(SyncClient client, Random random, bool isKnown, bool isFresh)
         {
-            (_client, _random) = (client, random);
+            (_client, _random, _isFresh) = (client, random, isFresh);
             if (isKnown)
             {
                 client.Http.DefaultRequestHeaders.Add("X-Device-Id", Guid.NewGuid().ToString());
@@ -268,7 +300,7 @@ public sealed class TombstoneTests(SyncService service) : IClassFixture<SyncServ
         {
             for (var n = 0; n < pages; n++)
             {
-                using var answer = await _client.Http.GetAsync($"notes/_changes?limit={_random.Next(1, 6)}&since={_since}");
+                using var answer = await _client.Http.GetAsync($"notes/_changes?limit={_random.Next(1, 6)}&since={_since}&fresh={(_isFresh ? "true" : "false")}");
                 if ((int)answer.StatusCode is 410)
                 {
                     StartedOver++;

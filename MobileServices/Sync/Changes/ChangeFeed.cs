@@ -7,7 +7,7 @@ namespace MobileServices.Sync.Changes;
 internal sealed record FeedServices(ChangeReader Reader, ChangeNews News, DocumentJson Documents, SyncMetrics Metrics, TimeProvider Time);
 
 /// <summary>One feed while it is open.</summary>
-internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery query, DatabaseRow database, long since, long floor)
+internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery query, DatabaseRow database, long since, Floor floor)
 {
     private readonly JsonOut _json = new(call.Http.Response);
     private DatabaseRow _database = database;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
@@ -35,6 +36,10 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
         if (query.Filter.DesignOnly)
         {
             sql.Append(" and d.doc_id >= '_design/' and d.doc_id < '_design0'");
+        }
+        if (query.SkippedUpTo > 0)
+        {
+            sql.Append(CultureInfo.InvariantCulture, $" and (not d.deleted or d.seq > {query.SkippedUpTo})");
         }
         sql.Append(" order by d.seq ").Append(query.Descending ? "desc" : "asc").Append(" limit $4");
         await using var batch = source.CreateBatch();

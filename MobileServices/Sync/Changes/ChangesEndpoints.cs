@@ -37,7 +37,7 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
         var (since, floor) = database.SequenceOf(query.Since);
         try
         {
-            await AnswerAsync(call, query, database, since, since is 0 ? database.Horizon : floor);
+            await AnswerAsync(call, query, database, since, since > 0 ? floor : query.IsFresh ? new(database.UpdateSeq, true) : new(database.Horizon, false));
         }
         catch (SyncException failure) when (failure.Status is 410)
         {
@@ -46,7 +46,7 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
         }
     }
 
-    private async Task AnswerAsync(SyncCall call, ChangeQuery query, DatabaseRow database, long since, long floor)
+    private async Task AnswerAsync(SyncCall call, ChangeQuery query, DatabaseRow database, long since, Floor floor)
     {
         database.CheckHorizon(since, floor, database.Horizon);
         if (query.Since is not "now")
@@ -57,6 +57,7 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
         {
             devices.Asked(call, database.Id, since);
         }
+        query = query with { SkippedUpTo = floor.IsFresh ? floor.Seq : 0 };
         var feed = new ChangeFeed(services, call, query, database, since, floor);
         if (query.Feed is FeedKind.Normal)
         {

@@ -8,6 +8,10 @@ namespace MobileServices.Sync.Databases;
 /// <summary>Whose database it is and its name; the owner '' is everybody.</summary>
 internal readonly record struct DatabaseKey(string App, string Owner, string Name);
 
+/// <summary>Where a client began that had nothing: what was deleted up to there it does not hold. Part of its sequences until they are beyond it.</summary>
+/// <param name="IsFresh">It has said so itself, and is told of no such deletion.</param>
+internal readonly record struct Floor(long Seq, bool IsFresh);
+
 internal sealed class DatabaseRow
 {
     public long Id { get; init; }
@@ -36,30 +40,39 @@ internal sealed class DatabaseRow
     public required string Security { get; init; }
 
     /// <summary>What clients see of a sequence. One of an earlier database of this name means nothing to them any more.</summary>
-    /// <param name="floor">Tombstones up to there were gone when the client began, which does not hold them for that; told only while it has less.</param>
-    public string Sequence(long seq, long floor = 0) => seq > 0 && seq < floor
-        ? string.Create(CultureInfo.InvariantCulture, $"{seq}-{Epoch}.{floor}")
+    public string Sequence(long seq, Floor floor = default) => seq > 0 && seq < floor.Seq
+        ? string.Create(CultureInfo.InvariantCulture, $"{seq}-{Epoch}.{floor.Seq}{(floor.IsFresh ? "n" : "")}")
         : string.Create(CultureInfo.InvariantCulture, $"{seq}-{Epoch}");
 
     /// <summary>Reads a sequence of this database, and no other.</summary>
-    public bool TrySequence(string text, out long seq, out long floor)
+    public bool TrySequence(string text, out long seq, out Floor floor)
     {
-        (seq, floor) = (0, 0);
+        (seq, floor) = (0, default);
         var dash = text.IndexOf('-', StringComparison.Ordinal);
-        if (dash < 0 || !TryNumber(text.AsSpan(0, dash), out seq) || !text.AsSpan(dash + 1).StartsWith(Epoch, StringComparison.Ordinal))
+        if (dash < 0 || !TryNumber(text.AsSpan(0, dash), out seq) || seq > UpdateSeq || !text.AsSpan(dash + 1).StartsWith(Epoch, StringComparison.Ordinal))
         {
             return false;
         }
         var rest = text.AsSpan(dash + 1 + Epoch.Length);
-        return seq <= UpdateSeq && (rest.Length is 0 || (rest[0] is '.' && TryNumber(rest[1..], out floor)));
+        if (rest.Length is 0)
+        {
+            return true;
+        }
+        var isFresh = rest[^1] is 'n';
+        if (rest[0] is not '.' || !TryNumber(isFresh ? rest[1..^1] : rest[1..], out var number) || number > UpdateSeq)
+        {
+            return false;
+        }
+        floor = new(number, isFresh);
+        return true;
     }
 
     /// <returns>0, from where nothing is missed, when it is of another database.</returns>
-    public (long Seq, long Floor) SequenceOf(string text)
+    public (long Seq, Floor Floor) SequenceOf(string text)
     {
         if (text is "now")
         {
-            return (UpdateSeq, 0);
+            return (UpdateSeq, default);
         }
         text = text.Trim('"');
         if (TrySequence(text, out var seq, out var floor))
@@ -68,14 +81,14 @@ internal sealed class DatabaseRow
         }
         var dash = text.IndexOf('-', StringComparison.Ordinal);
         return !TryNumber(dash < 0 ? text : text.AsSpan(0, dash), out seq) ? throw SyncException.Bad("Malformed sequence supplied in 'since' parameter.")
-            : dash < 0 && seq <= UpdateSeq ? (seq, 0)
-            : (0, 0);
+            : dash < 0 && seq <= UpdateSeq ? (seq, default)
+            : (0, default);
     }
 
-    /// <exception cref="SyncException">Deletions after that sequence are gone.</exception>
-    public void CheckHorizon(long seq, long floor, long horizon)
+    /// <exception cref="SyncException">Deletions after that sequence have left the feed.</exception>
+    public void CheckHorizon(long seq, Floor floor, long horizon)
     {
-        if (seq > 0 && Math.Max(seq, floor) < horizon)
+        if (seq > 0 && Math.Max(seq, floor.Seq) < horizon)
         {
             throw SyncException.Resync(Sequence(seq), Sequence(horizon));
         }
