@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
@@ -37,16 +36,16 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
         {
             sql.Append(" and d.doc_id >= '_design/' and d.doc_id < '_design0'");
         }
-        if (query.SkippedUpTo > 0)
-        {
-            sql.Append(CultureInfo.InvariantCulture, $" and (not d.deleted or d.seq > {query.SkippedUpTo})");
-        }
+        // Up to there without deletions, in pages of their own: an index has just these.
+        var skips = query.SkippedUpTo > after && !query.Descending;
+        var end = skips ? Math.Min(upTo, query.SkippedUpTo) : upTo;
+        sql.Append(skips ? " and not d.deleted" : "");
         sql.Append(" order by d.seq ").Append(query.Descending ? "desc" : "asc").Append(" limit $4");
         await using var batch = source.CreateBatch();
         var command = new NpgsqlBatchCommand(sql.ToString());
         command.Parameters.Add(new() { Value = databaseId });
         command.Parameters.Add(new() { Value = after });
-        command.Parameters.Add(new() { Value = upTo });
+        command.Parameters.Add(new() { Value = end });
         command.Parameters.Add(new() { Value = rows });
         if (query.Filter.Ids is { } ids)
         {
@@ -77,7 +76,8 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
                 return new(found, last, IsLast: false, await HorizonAsync(reader, ct));
             }
         }
-        return new(found, last, IsLast: read < rows && found.Count < limit, await HorizonAsync(reader, ct));
+        var isOver = read < rows && found.Count < limit;
+        return new(found, isOver && end < upTo ? end : last, isOver && end == upTo, await HorizonAsync(reader, ct));
     }
 
     private static async Task<long> HorizonAsync(NpgsqlDataReader reader, CancellationToken ct) =>

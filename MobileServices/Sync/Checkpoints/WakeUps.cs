@@ -14,12 +14,16 @@ internal sealed class WakeUps(NpgsqlDataSource database, IOptions<SyncOptions> o
 {
     private const int Batch = 100;
     private const int MostUsers = 1000;
-    private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
     /// <summary>How often it looks for what other processes, that have ended, have left.</summary>
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(5);
 
+    /// <summary>Every how many looks it waits for locks.</summary>
+    private const int Patient = 3;
+
     private long _changedAt;
+    private int _looks;
 
     /// <summary>A database of this process has changed.</summary>
     public void Changed() => Interlocked.Exchange(ref _changedAt, time.GetTimestamp());
@@ -59,7 +63,7 @@ internal sealed class WakeUps(NpgsqlDataSource database, IOptions<SyncOptions> o
             {
             }
             // One that is written to all the time is hardly ever without a lock: it is waited for, alone, so that no other waits with it.
-            while (await TellSomeAsync(1, "3 seconds", "", ct) is 1)
+            while (++_looks % Patient is 0 && await TellSomeAsync(1, "3 seconds", "", ct) is 1)
             {
             }
         }
