@@ -61,7 +61,7 @@ public sealed record DeviceBlocked(Guid DeviceId, string Reason)
 /// <param name="DeviceId">The device that made all the changes; null when several did, or one that is not known.</param>
 public sealed record DatabaseChanged(string Database, IReadOnlyList<string> Apps, IReadOnlyList<string> UserIds, Guid? DeviceId)
 {
-    public static string SubjectOf(long id) => $"database:{id}";
+    public const string SubjectPrefix = "database:";
 }
 
 /// <summary>

@@ -14,6 +14,7 @@ internal sealed class WakeUps(NpgsqlDataSource database, IOptions<SyncOptions> o
 {
     private const int Batch = 100;
     private const int MostUsers = 1000;
+    private const string EmptyArray = "{}";
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
     /// <summary>How often it looks for what other processes, that have ended, have left.</summary>
@@ -73,58 +74,27 @@ internal sealed class WakeUps(NpgsqlDataSource database, IOptions<SyncOptions> o
         }
     }
 
+    /// <summary>One statement, so that the lock of a database's row is held for no round trip that its writers would wait for.</summary>
     private async Task<int> TellSomeAsync(int most, string age, string locked, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
-        var changed = (await connection.QueryAsync<ChangedDatabase>(new CommandDefinition($"""
+        return await connection.ExecuteScalarAsync<int>(new CommandDefinition($"""
             with due as (
-                select id, wake_since, wake_device, wake_apps from sync.database where wake_since < now() - interval '{age}' order by wake_since limit @most for no key update {locked})
-            update sync.database d set wake_since = null, wake_device = null, wake_apps = default from due where d.id = due.id
-            returning d.id, d.owner, d.name, due.wake_since as Since, due.wake_device as Device, due.wake_apps as Apps
-            """, new { most }, transaction, cancellationToken: ct))).AsList();
-        if (changed.Count is 0)
-        {
-            return 0;
-        }
-        var known = (await connection.QueryAsync<KnownDevices>(new CommandDefinition("""
-            select db_id as Id, array_agg(distinct user_id) as Users, coalesce(array_agg(distinct app_id) filter (where app_id is not null), '{}') as Apps
-            from sync.device where db_id = any (@ids) and seen_at > now() - make_interval(days => @DeviceDays) group by db_id
-            """, new { ids = changed.Select(one => one.Id).ToArray(), options.Value.DeviceDays }, transaction, cancellationToken: ct))).ToDictionary(one => one.Id);
-        await transaction.PublishAsync([.. changed.SelectMany(one => EventsOf(one, known.GetValueOrDefault(one.Id)))], ct);
-        await transaction.CommitAsync(ct);
-        return changed.Count;
-    }
-
-    private static IEnumerable<NewEvent> EventsOf(ChangedDatabase changed, KnownDevices? known)
-    {
-        string[] apps = [.. changed.Apps.Union(known?.Apps ?? []).Order(StringComparer.Ordinal)];
-        string[] users = changed.Owner.Length > 0 ? [changed.Owner] : known?.Users ?? [];
-        return apps.Length is 0 ? [] : users.Chunk(MostUsers).Select(some => NewEvent.Of(
-            DatabaseChanged.SubjectOf(changed.Id), null, new DateTimeOffset(changed.Since, TimeSpan.Zero), new DatabaseChanged(changed.Name, apps, some, changed.Device)));
-    }
-
-    private sealed class ChangedDatabase
-    {
-        public long Id { get; init; }
-
-        public string Owner { get; init; } = "";
-
-        public string Name { get; init; } = "";
-
-        public DateTime Since { get; init; }
-
-        public Guid? Device { get; init; }
-
-        public string[] Apps { get; init; } = [];
-    }
-
-    private sealed class KnownDevices
-    {
-        public long Id { get; init; }
-
-        public string[] Users { get; init; } = [];
-
-        public string[] Apps { get; init; } = [];
+                select id, owner, name, wake_since, wake_device, wake_apps from sync.database where wake_since < now() - interval '{age}' order by wake_since limit @most for no key update {locked}),
+            told as (
+                update sync.database d set wake_since = null, wake_device = null, wake_apps = default from due where d.id = due.id returning d.id),
+            known as (
+                select v.db_id, array_agg(distinct v.user_id) as users, array_agg(distinct v.app_id) filter (where v.app_id is not null) as apps
+                from sync.device v join due on due.id = v.db_id where v.seen_at > now() - make_interval(days => @DeviceDays) group by v.db_id),
+            news as (
+                select due.id, due.name, due.wake_since, due.wake_device, array(select distinct unnest(due.wake_apps || coalesce(known.apps, '{EmptyArray}')) order by 1) as apps,
+                    case when due.owner <> '' then array[due.owner] else coalesce(known.users, '{EmptyArray}') end as users
+                from due left join known on known.db_id = due.id)
+            select (select count(*) from told)::int, count({Outbox.Function}('{nameof(DatabaseChanged)}', e.subject, null, e.wake_since,
+                jsonb_build_object('database', e.name, 'apps', e.apps, 'userIds', e.users, 'deviceId', e.wake_device), null, null))
+            from (
+                select n.name, n.wake_since, n.wake_device, n.apps, n.users[i:i + {MostUsers} - 1] as users, '{DatabaseChanged.SubjectPrefix}' || n.id as subject
+                from news n, generate_series(1, cardinality(n.users), {MostUsers}) i where cardinality(n.apps) > 0 order by subject, i) e
+            """, new { most, options.Value.DeviceDays }, cancellationToken: ct));
     }
 }
