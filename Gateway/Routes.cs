@@ -20,6 +20,7 @@ internal static class Routes
         new("/devices/keys", "devices", null),
         new("/devices/admin/{**rest}", "devices", Scopes.DevicesAdmin),
         new("/devices/{**rest}", "devices", Scopes.Devices),
+        new("/sync/_admin/{**rest}", Sync, Scopes.SyncAdmin),
         new("/sync/{**rest}", Sync, Scopes.Sync, BodyBytes: 134_217_728, TakesLarge: true),
         new("/ofrep/v1/{**rest}", "configuration", null, BodyBytes: 65536),
         new("/configuration/admin/{**rest}", "configuration", Scopes.ConfigurationAdmin),

@@ -54,6 +54,16 @@ public sealed record DeviceBlocked(Guid DeviceId, string Reason)
     public static string SubjectOf(Guid deviceId) => DeviceRemoved.SubjectOf(deviceId);
 }
 
+/// <summary>Documents of a synchronized database changed: its devices are to ask for them. All changes of a moment are told of at once. The version is its own.</summary>
+/// <param name="Database">Its name, as apps know it.</param>
+/// <param name="Apps">Those of its devices, as push knows them, such as <c>com.example.shop</c>.</param>
+/// <param name="UserIds">Whose devices; a thousand at most, with several events for more.</param>
+/// <param name="DeviceId">The device that made all the changes; null when several did, or one that is not known.</param>
+public sealed record DatabaseChanged(string Database, IReadOnlyList<string> Apps, IReadOnlyList<string> UserIds, Guid? DeviceId)
+{
+    public const string SubjectPrefix = "database:";
+}
+
 /// <summary>
 /// What a service did for users: steps of the journey from a push to an order. Told in bundles, of a thousand at most. A subject's bundles are taken one after the
 /// other; a service that tells from many transactions at once uses a subject for each of its workers.

@@ -28,6 +28,9 @@ public static class Scopes
     /// <summary>The user's own databases, and those that users share.</summary>
     public const string Sync = "sync";
 
+    /// <summary>Which documents are in conflict and how far devices are, of all users, without what is in the documents: for administrators.</summary>
+    public const string SyncAdmin = "sync.admin";
+
     /// <summary>The rules about apps, and every device: for administrators.</summary>
     public const string DevicesAdmin = "devices.admin";
 

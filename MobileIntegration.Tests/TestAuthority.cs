@@ -49,7 +49,7 @@ internal sealed class TestAuthority : IAsyncDisposable
 
     /// <summary>A token of <see cref="Shared"/> for a back-office client that may do everything apps may.</summary>
     public static string AllScopes => Shared.Token(
-        $"{Scopes.Home} {Scopes.Catalog} {Scopes.Orders} {Scopes.Account} {Scopes.Devices} {Scopes.Sync} {Scopes.DevicesAdmin} {Scopes.ConfigurationAdmin} {Scopes.Push} {Scopes.PushSend} {Scopes.Analytics} {Scopes.AnalyticsAdmin} {Scopes.GatewayAdmin} {Scopes.IntegrationAdmin} {Scopes.Customers}");
+        $"{Scopes.Home} {Scopes.Catalog} {Scopes.Orders} {Scopes.Account} {Scopes.Devices} {Scopes.Sync} {Scopes.SyncAdmin} {Scopes.DevicesAdmin} {Scopes.ConfigurationAdmin} {Scopes.Push} {Scopes.PushSend} {Scopes.Analytics} {Scopes.AnalyticsAdmin} {Scopes.GatewayAdmin} {Scopes.IntegrationAdmin} {Scopes.Customers}");
 
     public string Address { get; }
 

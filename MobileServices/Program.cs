@@ -15,7 +15,7 @@ return await ServiceProcess.RunAsync(() =>
         new Slice("identity", IdentitySetup.AddIdentity, IdentityEndpoints.MapIdentity, Public: true),
         new Slice("configuration", ConfigurationSetup.AddConfiguration, ConfigurationEndpoints.MapConfiguration, Public: true),
         new Slice("push", PushSetup.AddPush, PushEndpoints.MapPush, Public: true),
-        new Slice("sync", SyncSetup.AddSync, SyncEndpoints.MapSync, Scopes.Sync),
+        new Slice("sync", SyncSetup.AddSync, SyncEndpoints.MapSync, Public: true),
         new Slice("analytics", AnalyticsSetup.AddAnalytics, AnalyticsEndpoints.MapAnalytics, Public: true));
 
     var app = builder.Build();

@@ -10,10 +10,11 @@ const [scenario, address, token, seed, operations] = process.argv.slice(2);
 const base = `${address.replace(/\/$/, "")}/sync`;
 let local = 0;
 const memory = () => new PouchDB(`memory-${process.pid}-${local++}`, { adapter: "memory" });
-const remote = (name, answered = () => {}) => new PouchDB(`${base}/${name}`, {
+const remote = (name, { headers = {}, answered = () => {} } = {}) => new PouchDB(`${base}/${name}`, {
   adapter: "http",
   fetch: async (url, options) => {
     options.headers.set("Authorization", `Bearer ${token}`);
+    Object.entries(headers).forEach(([header, value]) => options.headers.set(header, value));
     const response = await PouchDB.fetch(url, options);
     await answered(url, options, response);
     return response;
@@ -44,6 +45,86 @@ const until = async (condition, what) => {
 };
 
 const scenarios = {
+  /** Pulls 250 documents to one device and pushes 10 from it; the device is the argument. */
+  async device() {
+    const server = remote("notes", { headers: { "X-Device-Id": seed, "X-App-Id": "com.example.shop", "X-App-Version": "1.0.0", "X-App-Platform": "android" } });
+    await remote("notes").bulkDocs(Array.from({ length: 250 }, (_, n) => ({ _id: `note-${n}` })));
+    const phone = memory();
+    await phone.replicate.from(server);
+    await phone.bulkDocs(Array.from({ length: 10 }, (_, n) => ({ _id: `mine-${n}` })));
+    await phone.replicate.to(server);
+    const { last_seq } = await phone.replicate.from(server);
+    return { last_seq };
+  },
+
+  /** A client that is behind the horizon: the argument is a replica that keeps tombstones no longer than it must. */
+  async behind() {
+    const server = remote("notes");
+    await server.bulkDocs(["a", "b", "c", "d", "e"].map((_id) => ({ _id })));
+    const phone = memory();
+    await phone.replicate.from(server);
+    await server.remove(await server.get("a"));
+    await server.put({ ...(await server.get("b")), changed: true });
+    await server.remove(await server.get("c"));
+    assert.equal((await fetch(`${base}/notes/_compact`, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" } })).status, 202);
+    await phone.put({ _id: "mine" });
+
+    // It stops and says so, also when it is told to try again for ever.
+    const failed = (replication) => new Promise((resolve, reject) => {
+      replication.on("error", resolve).on("complete", () => reject(new Error("It was not told."))).catch(() => {});
+      setTimeout(() => reject(new Error("It says nothing.")), 30_000).unref();
+    });
+    for (const given of [{}, { retry: true }, { live: true, retry: true }]) {
+      const error = await failed(phone.replicate.from(server, given));
+      assert.deepEqual([error.status, error.name], [410, "forbidden"]);
+      assert.match(error.reason ?? error.message, /^resync_required: /);
+    }
+    const error = await failed(phone.sync(server, { live: true, retry: true }));
+    assert.equal(error.status, 410);
+
+    // What it has changed goes up first, and nothing of what was deleted, although it has never pushed before; then it begins anew, in pages that end below the horizon.
+    await phone.replicate.to(server);
+    assert.equal(await server.get("a").catch((gone) => gone.status), 404);
+    await phone.destroy();
+    const again = memory();
+    assert.equal((await again.replicate.from(server, { batch_size: 1 })).docs_written, 4);
+    assert.deepEqual(await state(again), await state(server));
+    assert.equal((await again.replicate.from(server)).docs_read, 0);
+    return { documents: (await again.allDocs()).rows.map(({ id }) => id) };
+  },
+
+  /** A new device: no deletion of what it never had comes over, one of what it has does. */
+  async fresh() {
+    const server = remote("notes");
+    await server.bulkDocs(Array.from({ length: 300 }, (_, n) => ({ _id: `note-${n}`, ...(n % 10 && { _deleted: true }) })));
+    const phone = memory();
+    let asked = 0;
+    const starting = new PouchDB(`${base}/notes`, {
+      adapter: "http",
+      fetch: async (url, options) => {
+        options.headers.set("Authorization", `Bearer ${token}`);
+        const address = new URL(url);
+        if (address.pathname.endsWith("/_changes")) {
+          if ((await phone.info()).update_seq === 0) {
+            address.searchParams.set("fresh", "true");
+          }
+          if (++asked === 2) {
+            // In the middle of its first pull.
+            await server.remove(await server.get("note-0"));
+            await server.put({ ...(await server.get("note-290")), changed: true });
+          }
+        }
+        return PouchDB.fetch(address.href, options);
+      },
+    });
+    const pulled = await phone.replicate.from(starting, { batch_size: 5 });
+    assert.ok(pulled.docs_read < 40, `${pulled.docs_read} were read`);
+    const { docs_read } = await phone.replicate.from(starting, { batch_size: 5 });
+    assert.ok(docs_read < 5, `${docs_read} were read again`);
+    assert.deepEqual((await phone.allDocs()).rows.map(({ id, value }) => [id, value.rev]), (await server.allDocs()).rows.map(({ id, value }) => [id, value.rev]));
+    return { documents: (await phone.allDocs()).rows.length };
+  },
+
   async replicate() {
     const [one, two] = [memory(), memory()];
     const server = remote("notes");
@@ -267,13 +348,13 @@ const scenarios = {
     };
     const peers = [memory(), memory(), memory()];
     const acknowledged = [];
-    const server = remote("model", async (url, options, response) => {
+    const server = remote("model", { answered: async (url, options, response) => {
       if (/\/_bulk_docs$/.test(url) && response.status === 201) {
         const refused = await response.clone().json();
         assert.deepEqual(refused, []);
         JSON.parse(options.body).docs.forEach(({ _id, _rev, _deleted, n }) => acknowledged.push({ id: _id, rev: _rev, deleted: _deleted, n }));
       }
-    });
+    } });
     let failed = 0;
     // Of a request that breaks off, this client leaves a promise of its own behind besides the one that it answers.
     process.on("unhandledRejection", (error) => {

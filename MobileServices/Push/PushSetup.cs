@@ -58,5 +58,6 @@ public static class PushSetup
         builder.Services.AddHostedService<PushWorker>();
         builder.AddBackOfficeNews();
         builder.AddDeviceNews();
+        builder.AddDatabaseNews();
     }
 }

@@ -25,6 +25,7 @@ internal sealed partial class SyncCall
         User = http.User.FindFirstValue("sub") is { Length: > 0 } user ? user : throw new SyncException(401, "unauthorized", "The access token names no user (sub).");
         var client = http.User.FindFirstValue("client_id") ?? http.User.FindFirstValue("azp") ?? "";
         App = options.Apps.GetValueOrDefault(client) ?? client;
+        (Device, DeviceApp) = DeviceOf(http.Request.Headers);
         _roles = [.. http.User.FindAll(options.RoleClaim).Select(claim => claim.Value)];
         var name = segments.Length > 0 ? segments[0] : "";
         _shared = options.Shared.GetValueOrDefault(name);
@@ -43,6 +44,12 @@ internal sealed partial class SyncCall
     public string User { get; }
 
     public string App { get; }
+
+    /// <summary>The installation that calls (header <c>X-Device-Id</c>); null when it does not say.</summary>
+    public Guid? Device { get; }
+
+    /// <summary>Its app as push knows it (header <c>X-App-Id</c>), such as <c>com.example.shop</c>.</summary>
+    public string? DeviceApp { get; }
 
     public IReadOnlyCollection<string> Roles => _roles;
 
@@ -122,6 +129,17 @@ internal sealed partial class SyncCall
         {
             throw new SyncException(403, "forbidden", "You are not allowed to access this db.");
         }
+    }
+
+    private static (Guid? Device, string? App) DeviceOf(IHeaderDictionary headers)
+    {
+        var (device, app) = (headers["X-Device-Id"], headers["X-App-Id"]);
+        Guid? id = device.Count is 0 ? null
+            : Guid.TryParseExact(device.ToString(), "D", out var given) ? given
+            : throw SyncException.Bad("X-Device-Id must be there once: the installation's UUID.");
+        return app.Count > 1 || app.ToString().Length > 200
+            ? throw SyncException.Bad("X-App-Id must be there once: the app's reverse domain name such as com.example.shop.")
+            : (id, app.ToString() is { Length: > 0 } name ? name : null);
     }
 
     private static string Unescape(string segment)

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using MobileIntegration.ServiceDefaults;
+using MobileServices.Sync.Admin;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Bound;
 using MobileServices.Sync.Changes;
@@ -19,7 +21,8 @@ public static class SyncEndpoints
     public static void MapSync(this IEndpointRouteBuilder endpoints)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
-        var sync = endpoints.MapGroup(SyncCall.Prefix).WithTags("Synchronization").AddEndpointFilter(SyncAnswers.FilterAsync).AddEndpointFilter(BoundDatabases.FilterAsync);
+        endpoints.MapGroup($"{SyncCall.Prefix}/_admin").WithTags("Synchronization: administration").RequireScope(Scopes.SyncAdmin).MapSyncAdmin();
+        var sync = endpoints.MapGroup(SyncCall.Prefix).WithTags("Synchronization").RequireScope(Scopes.Sync).AddEndpointFilter(SyncAnswers.FilterAsync).AddEndpointFilter(BoundDatabases.FilterAsync);
         MapServer(sync);
         MapDatabases(sync);
         MapReplication(sync);
@@ -45,7 +48,7 @@ public static class SyncEndpoints
         sync.MapPut("/{database}/_revs_limit", DatabaseEndpoints.PutLimitAsync).WithSummary("Sets how many revisions back the database remembers").Answers();
         sync.MapGet("/{database}/_security", DatabaseEndpoints.GetSecurityAsync).WithSummary("The security object; tokens and settings decide, not it").Answers();
         sync.MapPut("/{database}/_security", DatabaseEndpoints.PutSecurityAsync).WithSummary("Keeps a security object").Answers();
-        sync.MapPost("/{database}/_compact", DatabaseEndpoints.CompactAsync).WithSummary("Throws away the bodies of revisions that are no leaves").Answers(202);
+        sync.MapPost("/{database}/_compact", DatabaseEndpoints.CompactAsync).WithSummary("Throws away the bodies of revisions that are no leaves, and tombstones that every device has").Answers(202);
         sync.MapPost("/{database}/_purge", DatabaseEndpoints.PurgeAsync).WithSummary("Takes revisions out for good").Answers(201);
         sync.MapPost("/{database}/_ensure_full_commit", DatabaseEndpoints.CommitAsync).WithSummary("Whatever was acknowledged is on the disk already").Answers(201);
     }

@@ -24,6 +24,10 @@ internal sealed class SyncException(int status, string error, string reason) : E
 
     public static SyncException TooLarge(string reason) => new(413, "too_large", reason);
 
+    /// <summary>The word <c>forbidden</c> alone makes PouchDB end a replication that tries again, and say so.</summary>
+    public static SyncException Resync(string since, string horizon) => new(410, "forbidden",
+        $"resync_required: deletions after {since} are not kept any more (only those after {horizon} are), so this client may hold documents that were deleted. Push what it has changed, then destroy its database and replicate anew.");
+
     public async Task WriteAsync(HttpContext http)
     {
         http.Response.StatusCode = status;

@@ -79,6 +79,21 @@ internal sealed class SyncOptions
     [Range(1000, 100_000_000, ErrorMessage = "Sync:ScriptStatements must be from 1000 to 100000000.")]
     public int ScriptStatements { get; init; } = 1_000_000;
 
+    /// <summary>Whether a change in a user's own database wakes up his other devices, by push; of shared ones see <see cref="SharedDatabase.WakeUp"/>.</summary>
+    public bool WakeUp { get; init; } = true;
+
+    /// <summary>How many days tombstones are in the feed of changes at least, also when all devices have them.</summary>
+    [Range(0, 3650, ErrorMessage = "Sync:TombstoneDays must be from 0 to 3650.")]
+    public int TombstoneDays { get; init; } = 30;
+
+    /// <summary>How many days after that the revisions of deleted documents are remembered, so that nobody who was away brings them back; then all of them is gone.</summary>
+    [Range(0, 3650, ErrorMessage = "Sync:ForgetDays must be from 0 to 3650.")]
+    public int ForgetDays { get; init; } = 90;
+
+    /// <summary>After how many days without a call a device counts no more: nobody keeps tombstones for it, and shared databases wake it up no more.</summary>
+    [Range(1, 3650, ErrorMessage = "Sync:DeviceDays must be from 1 to 3650.")]
+    public int DeviceDays { get; init; } = 90;
+
     /// <summary>
     /// The app of a client (claim <c>client_id</c>), for clients that share their users' data, such as those of one app on two platforms. A client that
     /// is not named is an app of its own.
@@ -106,6 +121,9 @@ internal sealed class SharedDatabase
     public List<string> Readers { get; } = [];
 
     public List<string> Writers { get; } = [];
+
+    /// <summary>Whether a change wakes up the devices that ask for its changes.</summary>
+    public bool WakeUp { get; init; }
 
     /// <summary>Who of the writers may write design documents, whose functions then decide for all; no roles, nobody.</summary>
     public List<string> Admins { get; } = [];

@@ -1,10 +1,13 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;
 using MobileIntegration.ServiceDefaults.Events;
+using MobileServices.Sync.Admin;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Bound;
 using MobileServices.Sync.Changes;
+using MobileServices.Sync.Checkpoints;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Indexes;
@@ -19,6 +22,7 @@ public static class SyncSetup
     public static void AddSync(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
+        builder.AddTokenAuthentication();
         builder.AddNpgsqlDataSource("mobiledb");
         builder.AddEvents("mobiledb");
         builder.AddMigrations<SyncOptions>("mobiledb", "sync");
@@ -50,5 +54,14 @@ public static class SyncSetup
         services.AddSingleton<ChangesEndpoints>();
         services.AddSingleton<IValidateOptions<SyncOptions>, MergeRules>();
         builder.AddBoundDatabases();
+        services.AddSingleton<DeviceStates>();
+        services.AddHostedService(provider => provider.GetRequiredService<DeviceStates>());
+        services.AddSingleton<AdminStore>();
+        services.AddSingleton<Tombstones>();
+        services.AddHostedService(provider => provider.GetRequiredService<Tombstones>());
+        builder.AddSubscriber("sync-devices", from: "mobiledb", inbox: "mobiledb", events => events
+            .On<DeviceRemoved>((_, told, transaction, ct) => DeviceStates.ForgetAsync(told, transaction, ct)));
+        services.AddSingleton<WakeUps>();
+        services.AddHostedService(provider => provider.GetRequiredService<WakeUps>());
     }
 }

@@ -105,6 +105,28 @@ async function replicate(server, push) {
   return rate;
 }
 
+/** The first pull of a new device among many deletions, as it is and with fresh=true. */
+async function start(alive, deleted) {
+  const name = await fresh(servers.ours);
+  const total = alive + deleted;
+  for (let n = 0; n < total; n += 1000) {
+    await call(servers.ours, "POST", `/${name}/_bulk_docs`, { docs: Array.from({ length: Math.min(1000, total - n) }, (_, m) => ({ _id: `d${n + m}`, ...((n + m) % (total / alive) < 1 ? document(n + m) : { _deleted: true }) })) });
+  }
+  const seconds = {};
+  for (const isFresh of [true, false]) {
+    const remote = new PouchDB(`${servers.ours.base}/${name}`, { adapter: "http", skip_setup: true, fetch: (url, options) => {
+      Object.entries(servers.ours.headers).forEach(([header, value]) => options.headers.set(header, value));
+      return PouchDB.fetch(isFresh && url.includes("/_changes") ? `${url}&fresh=true` : url, options);
+    } });
+    const local = new PouchDB(`start-${isFresh}`, { adapter: "memory" });
+    const began = process.hrtime.bigint();
+    await local.replicate.from(remote, { batch_size: 500 });
+    seconds[isFresh] = Number(process.hrtime.bigint() - began) / 1e9;
+    await local.destroy();
+  }
+  console.log(`first pull of ${alive} documents among ${deleted} deleted: fresh ${seconds.true.toFixed(1)} s, as it is ${seconds.false.toFixed(1)} s, ratio ${(seconds.false / seconds.true).toFixed(1)}`);
+}
+
 const median = (values) => [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
 const shown = (values) => `${median(values).toFixed(0)} (${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)})`;
 try {
@@ -127,6 +149,7 @@ try {
     }
     console.log(`${name.padEnd(56)} ours ${shown(rates.ours).padEnd(24)} pouchdb-server ${shown(rates.theirs).padEnd(24)} ratio ${(median(rates.ours) / median(rates.theirs)).toFixed(2)}`);
   }
+  await start(documents, 10 * documents);
 } finally {
   processes.forEach((one) => one.kill("SIGKILL"));
   rmSync(folder, { recursive: true, force: true });

@@ -39,7 +39,7 @@ internal sealed class ClientRegistration(
                 Secret = "development-only-not-a-secret",
                 Scopes =
                 {
-                    Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.Sync, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.Push, Scopes.PushSend, Scopes.Analytics, Scopes.AnalyticsAdmin, Scopes.GatewayAdmin, Scopes.IntegrationAdmin, Scopes.Customers,
+                    Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.Sync, Scopes.SyncAdmin, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.Push, Scopes.PushSend, Scopes.Analytics, Scopes.AnalyticsAdmin, Scopes.GatewayAdmin, Scopes.IntegrationAdmin, Scopes.Customers,
                 },
             });
         }
@@ -94,7 +94,7 @@ internal sealed class ClientRegistration(
         RedirectUris = { new Uri(new Uri(options.Value.Issuer!), "/docs/").AbsoluteUri },
         Scopes =
         {
-            "profile", "email", Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.Sync, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.Push, Scopes.PushSend, Scopes.Analytics, Scopes.AnalyticsAdmin, Scopes.GatewayAdmin, Scopes.IntegrationAdmin,
+            "profile", "email", Scopes.Home, Scopes.Catalog, Scopes.Orders, Scopes.Account, Scopes.Devices, Scopes.Sync, Scopes.SyncAdmin, Scopes.DevicesAdmin, Scopes.ConfigurationAdmin, Scopes.Push, Scopes.PushSend, Scopes.Analytics, Scopes.AnalyticsAdmin, Scopes.GatewayAdmin, Scopes.IntegrationAdmin,
         },
     };
 

@@ -55,10 +55,19 @@ internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOption
     /// <returns>How many devices.</returns>
     public async Task<int> WakeAsync(string app, string[] users, Guid? except, string[] changed, CancellationToken ct)
     {
-        var now = time.GetUtcNow();
-        var due = now.AddSeconds(options.Value.WakeupSeconds);
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
+        var devices = await WakeAsync(transaction, app, users, except, changed, ct);
+        await transaction.CommitAsync(ct);
+        return devices;
+    }
+
+    /// <inheritdoc cref="WakeAsync(string, string[], Guid?, string[], CancellationToken)"/>
+    public async Task<int> WakeAsync(NpgsqlTransaction transaction, string app, string[] users, Guid? except, string[] changed, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var due = now.AddSeconds(options.Value.WakeupSeconds);
+        var connection = transaction.Connection!;
         var id = Guid.CreateVersion7(now);
         await MessageStore.AddAsync(transaction, new(
             id, app, Sender, null, null, "wake-up", new PushContent(), null, Sender, "normal", true, Ttl, now, null, now.AddSeconds(Ttl), null, null), now, ct);
@@ -90,7 +99,6 @@ internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOption
             delete from push.message where id = @id and not exists (select from push.delivery where message_id = @id);
             notify {PushWorker.Channel};
             """, new { id, due, changed, fresh, matched = Decision.Of(now, "matched", "a change of its user") }, transaction, cancellationToken: ct));
-        await transaction.CommitAsync(ct);
         return devices.Length;
     }
 }

@@ -7,7 +7,7 @@ namespace MobileServices.Sync.Changes;
 internal sealed record FeedServices(ChangeReader Reader, ChangeNews News, DocumentJson Documents, SyncMetrics Metrics, TimeProvider Time);
 
 /// <summary>One feed while it is open.</summary>
-internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery query, DatabaseRow database, long since)
+internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery query, DatabaseRow database, long since, Floor floor)
 {
     private readonly JsonOut _json = new(call.Http.Response);
     private DatabaseRow _database = database;
@@ -40,6 +40,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
             {
                 break;
             }
+            now.CheckHorizon(_since, floor, now.Horizon);
             _database = now;
             var before = _rows;
             await RowsAsync(ct);
@@ -64,7 +65,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
         else if (query.Feed is FeedKind.Continuous)
         {
             _json.Raw("{\"last_seq\":\""u8);
-            _json.Raw(_database.Sequence(_since));
+            _json.Raw(_database.Sequence(_since, floor));
             _json.Raw("\",\"pending\":0}\n"u8);
             await _json.FlushAsync(ct);
         }
@@ -121,6 +122,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
         while (_left > 0 && (query.Descending || after < upTo))
         {
             var page = await all.Reader.PageAsync(_database.Id, after, query.Descending ? _since : upTo, _left, query, ct);
+            _database.CheckHorizon(_since, floor, page.Horizon);
             foreach (var row in page.Rows)
             {
                 await RowAsync(row, ct);
@@ -153,9 +155,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
         if (_rows % query.SeqInterval is 0 || _left is 1)
         {
             _json.Raw("\""u8);
-            _json.Number(row.Seq);
-            _json.Raw("-"u8);
-            _json.Raw(_database.Epoch);
+            _json.Raw(_database.Sequence(row.Seq, floor));
             _json.Raw("\""u8);
         }
         else
@@ -190,7 +190,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
         else if (query.Feed is FeedKind.EventSource)
         {
             _json.Raw("\nid: "u8);
-            _json.Raw(_database.Sequence(row.Seq));
+            _json.Raw(_database.Sequence(row.Seq, floor));
             _json.Raw("\n\n"u8);
         }
         await _json.SendSomeAsync(ct);
@@ -199,7 +199,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
     private async Task EndAsync(CancellationToken ct)
     {
         _json.Raw("\n],\n\"last_seq\":\""u8);
-        _json.Raw(_database.Sequence(_since));
+        _json.Raw(_database.Sequence(_since, floor));
         // At most so many: a document that changed more than once is counted for each time.
         _json.Raw("\",\"pending\":"u8);
         _json.Number(query.Descending ? 0 : Math.Max(0, _database.UpdateSeq - _since));

@@ -18,6 +18,12 @@ internal sealed record ChangeQuery
 
     public string Since { get; private init; } = "0";
 
+    /// <summary>The client holds nothing, and needs no deletions of what it never had; counts for <c>since=0</c>.</summary>
+    public bool IsFresh { get; private init; }
+
+    /// <summary>Deletions up to there are left out.</summary>
+    public long SkippedUpTo { get; init; }
+
     public long? Limit { get; private init; }
 
     public bool Descending { get; private init; }
@@ -70,6 +76,7 @@ internal sealed record ChangeQuery
                 ?? call.Http.Request.Headers["Last-Event-ID"].FirstOrDefault() ?? query.Text("last-event-id")) is { Length: > 0 } from ? from : "0",
             // As CouchDB: none is as much as one.
             Limit = query.Number("limit") is { } limit ? Math.Max(1, limit) : null,
+            IsFresh = query.Flag("fresh"),
             Descending = query.Flag("descending") && feed is FeedKind.Normal,
             AllLeaves = query.Text("style") switch
             {

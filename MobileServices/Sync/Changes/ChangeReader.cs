@@ -36,17 +36,25 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
         {
             sql.Append(" and d.doc_id >= '_design/' and d.doc_id < '_design0'");
         }
+        // Up to there without deletions, in pages of their own: an index has just these.
+        var skips = query.SkippedUpTo > after && !query.Descending;
+        var end = skips ? Math.Min(upTo, query.SkippedUpTo) : upTo;
+        sql.Append(skips ? " and not d.deleted" : "");
         sql.Append(" order by d.seq ").Append(query.Descending ? "desc" : "asc").Append(" limit $4");
-        await using var command = source.CreateCommand(sql.ToString());
+        await using var batch = source.CreateBatch();
+        var command = new NpgsqlBatchCommand(sql.ToString());
         command.Parameters.Add(new() { Value = databaseId });
         command.Parameters.Add(new() { Value = after });
-        command.Parameters.Add(new() { Value = upTo });
+        command.Parameters.Add(new() { Value = end });
         command.Parameters.Add(new() { Value = rows });
         if (query.Filter.Ids is { } ids)
         {
             command.Parameters.Add(new() { Value = ids });
         }
-        await using var reader = await command.ExecuteReaderAsync(ct);
+        batch.BatchCommands.Add(command);
+        // After the rows: whatever was gone when they were read is below it.
+        batch.BatchCommands.Add(new("select horizon from sync.database where id = $1") { Parameters = { new() { Value = databaseId } } });
+        await using var reader = await batch.ExecuteReaderAsync(ct);
         var found = new List<StoredDocument>(Math.Min(rows, 64));
         var began = Stopwatch.GetTimestamp();
         var (bytes, read, last) = (0, 0, after);
@@ -65,11 +73,15 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
             // A function of a design document may be slow, and a connection is not its to hold.
             if (bytes > PageBytes || (query.Filter.Function is not null && Stopwatch.GetElapsedTime(began) > ScriptTime))
             {
-                return new(found, last, IsLast: false);
+                return new(found, last, IsLast: false, await HorizonAsync(reader, ct));
             }
         }
-        return new(found, last, IsLast: read < rows && found.Count < limit);
+        var isOver = read < rows && found.Count < limit;
+        return new(found, isOver && end < upTo ? end : last, isOver && end == upTo, await HorizonAsync(reader, ct));
     }
+
+    private static async Task<long> HorizonAsync(NpgsqlDataReader reader, CancellationToken ct) =>
+        await reader.NextResultAsync(ct) && await reader.ReadAsync(ct) ? reader.GetInt64(0) : 0;
 
     private static bool Is(StoredDocument document, Selector.Condition where)
     {
@@ -79,4 +91,5 @@ internal sealed class ChangeReader(NpgsqlDataSource source, DatabaseStore databa
 }
 
 /// <param name="Last">Up to here changes were looked at, whether or not they were told of.</param>
-internal readonly record struct ChangePage(List<StoredDocument> Rows, long Last, bool IsLast);
+/// <param name="Horizon">Of the database, when the rows were read.</param>
+internal readonly record struct ChangePage(List<StoredDocument> Rows, long Last, bool IsLast, long Horizon);

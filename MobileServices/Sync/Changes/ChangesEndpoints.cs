@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.Timeouts;
+using MobileServices.Sync.Checkpoints;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Scripts;
@@ -7,7 +8,7 @@ using MobileServices.Sync.Scripts;
 namespace MobileServices.Sync.Changes;
 
 /// <summary>The feed of changes: https://docs.couchdb.org/en/stable/api/database/changes.html.</summary>
-internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices services, SyncOutcomes outcomes, SyncMetrics metrics, DocumentStore documents, IHostApplicationLifetime lifetime)
+internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices services, SyncOutcomes outcomes, DeviceStates devices, SyncMetrics metrics, DocumentStore documents, IHostApplicationLifetime lifetime)
 {
     public static Task GetAsync(HttpContext http, ChangesEndpoints changes)
     {
@@ -33,12 +34,31 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
         {
             query = query with { Filter = query.Filter with { Where = await DesignFunctions.FilterAsync(call, query, database, documents) } };
         }
-        var since = database.SequenceOf(query.Since);
+        var (since, floor) = database.SequenceOf(query.Since);
+        try
+        {
+            await AnswerAsync(call, query, database, since, since > 0 ? floor : query.IsFresh ? new(database.UpdateSeq, true) : new(database.Horizon, false));
+        }
+        catch (SyncException failure) when (failure.Status is 410)
+        {
+            metrics.Resync();
+            throw;
+        }
+    }
+
+    private async Task AnswerAsync(SyncCall call, ChangeQuery query, DatabaseRow database, long since, Floor floor)
+    {
+        database.CheckHorizon(since, floor, database.Horizon);
         if (query.Since is not "now")
         {
             outcomes.Note(call, database.Id, since);
         }
-        var feed = new ChangeFeed(services, call, query, database, since);
+        if (query.Since is not "now" && !query.Descending)
+        {
+            devices.Asked(call, database.Id, since);
+        }
+        query = query with { SkippedUpTo = floor.IsFresh ? floor.Seq : 0 };
+        var feed = new ChangeFeed(services, call, query, database, since, floor);
         if (query.Feed is FeedKind.Normal)
         {
             await feed.NormalAsync(call.Aborted);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MobileServices.Sync.Changes;
+using MobileServices.Sync.Checkpoints;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Revisions;
 using MobileServices.Sync.Scripts;
@@ -132,10 +133,11 @@ internal static class DatabaseEndpoints
         });
     }
 
-    public static async Task CompactAsync(HttpContext http, DatabaseStore databases)
+    public static async Task CompactAsync(HttpContext http, DatabaseStore databases, Tombstones tombstones)
     {
         var call = SyncCall.ToOwn(http);
         var database = await databases.FindAsync(call);
+        await tombstones.CompactAsync(database.Id, call.Aborted);
         await databases.CompactAsync(database.Id, call.Aborted);
         await http.Response.OkAsync(202);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dapper;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -6,6 +7,10 @@ namespace MobileServices.Sync.Databases;
 
 /// <summary>Whose database it is and its name; the owner '' is everybody.</summary>
 internal readonly record struct DatabaseKey(string App, string Owner, string Name);
+
+/// <summary>Where a client began that had nothing: what was deleted up to there it does not hold. Part of its sequences until they are beyond it.</summary>
+/// <param name="IsFresh">It has said so itself, and is told of no such deletion.</param>
+internal readonly record struct Floor(long Seq, bool IsFresh);
 
 internal sealed class DatabaseRow
 {
@@ -23,6 +28,9 @@ internal sealed class DatabaseRow
 
     public long DeletedCount { get; init; }
 
+    /// <summary>Tombstones up to here may be gone.</summary>
+    public long Horizon { get; init; }
+
     public long BodyBytes { get; init; }
 
     public long AttachmentBytes { get; init; }
@@ -32,23 +40,61 @@ internal sealed class DatabaseRow
     public required string Security { get; init; }
 
     /// <summary>What clients see of a sequence. One of an earlier database of this name means nothing to them any more.</summary>
-    public string Sequence(long seq) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{seq}-{Epoch}");
+    public string Sequence(long seq, Floor floor = default) => seq > 0 && seq < floor.Seq
+        ? string.Create(CultureInfo.InvariantCulture, $"{seq}-{Epoch}.{floor.Seq}{(floor.IsFresh ? "n" : "")}")
+        : string.Create(CultureInfo.InvariantCulture, $"{seq}-{Epoch}");
+
+    /// <summary>Reads a sequence of this database, and no other.</summary>
+    public bool TrySequence(string text, out long seq, out Floor floor)
+    {
+        (seq, floor) = (0, default);
+        var dash = text.IndexOf('-', StringComparison.Ordinal);
+        if (dash < 0 || !TryNumber(text.AsSpan(0, dash), out seq) || seq > UpdateSeq || !text.AsSpan(dash + 1).StartsWith(Epoch, StringComparison.Ordinal))
+        {
+            return false;
+        }
+        var rest = text.AsSpan(dash + 1 + Epoch.Length);
+        if (rest.Length is 0)
+        {
+            return true;
+        }
+        var isFresh = rest[^1] is 'n';
+        if (rest[0] is not '.' || !TryNumber(isFresh ? rest[1..^1] : rest[1..], out var number) || number > UpdateSeq)
+        {
+            return false;
+        }
+        floor = new(number, isFresh);
+        return true;
+    }
 
     /// <returns>0, from where nothing is missed, when it is of another database.</returns>
-    public long SequenceOf(string text)
+    public (long Seq, Floor Floor) SequenceOf(string text)
     {
         if (text is "now")
         {
-            return UpdateSeq;
+            return (UpdateSeq, default);
+        }
+        text = text.Trim('"');
+        if (TrySequence(text, out var seq, out var floor))
+        {
+            return (seq, floor);
         }
         var dash = text.IndexOf('-', StringComparison.Ordinal);
-        var number = dash < 0 ? text : text[..dash];
-        if (!long.TryParse(number.Trim('"'), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var seq))
-        {
-            throw SyncException.Bad("Malformed sequence supplied in 'since' parameter.");
-        }
-        return (dash >= 0 && text[(dash + 1)..].Trim('"') != Epoch) || seq > UpdateSeq ? 0 : seq;
+        return !TryNumber(dash < 0 ? text : text.AsSpan(0, dash), out seq) ? throw SyncException.Bad("Malformed sequence supplied in 'since' parameter.")
+            : dash < 0 && seq <= UpdateSeq ? (seq, default)
+            : (0, default);
     }
+
+    /// <exception cref="SyncException">Deletions after that sequence have left the feed.</exception>
+    public void CheckHorizon(long seq, Floor floor, long horizon)
+    {
+        if (seq > 0 && Math.Max(seq, floor.Seq) < horizon)
+        {
+            throw SyncException.Resync(Sequence(seq), Sequence(horizon));
+        }
+    }
+
+    private static bool TryNumber(ReadOnlySpan<char> text, out long number) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
 }
 
 internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOptions> options, TimeProvider time)
@@ -57,7 +103,7 @@ internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOpti
     private static readonly TimeSpan BeingWritten = TimeSpan.FromHours(1);
 
     public const string Columns =
-        "id as Id, name as Name, epoch as Epoch, update_seq as UpdateSeq, purge_seq as PurgeSeq, doc_count as DocCount, deleted_count as DeletedCount, "
+        "id as Id, name as Name, epoch as Epoch, update_seq as UpdateSeq, purge_seq as PurgeSeq, horizon as Horizon, doc_count as DocCount, deleted_count as DeletedCount, "
         + "body_bytes as BodyBytes, attachment_bytes as AttachmentBytes, revs_limit as RevsLimit, security as Security";
 
     /// <exception cref="SyncException">There is none.</exception>
@@ -128,14 +174,19 @@ internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOpti
             delete from sync.body b using sync.document d
             where b.db_id = @id and d.db_id = @id and d.doc_id = b.doc_id and (@keep::interval is null or b.stored_at < now() - @keep)
               and not (b.rev = any (string_to_array(replace(coalesce(d.others, ''), '!', ''), ' ')));
-            delete from sync.blob where db_id = @id and created_at < @before and id not in (
-                select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.document where db_id = @id and attachments is not null
-                union select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.body where db_id = @id and attachments is not null);
             update sync.database set
-                body_bytes = coalesce((select sum(octet_length(body)) from sync.document where db_id = @id), 0) + coalesce((select sum(octet_length(body)) from sync.body where db_id = @id), 0),
-                attachment_bytes = coalesce((select sum(length) from sync.blob where db_id = @id and sha256 is not null), 0)
+                body_bytes = coalesce((select sum(octet_length(body)) from sync.document where db_id = @id), 0) + coalesce((select sum(octet_length(body)) from sync.body where db_id = @id), 0)
             where id = @id;
-            """, new { id, keep, before = time.GetUtcNow() - BeingWritten }, transaction, commandTimeout: 300, cancellationToken: ct));
+            """, new { id, keep }, transaction, commandTimeout: 300, cancellationToken: ct));
+        await DropContentAsync(connection, id, ct);
         await transaction.CommitAsync(ct);
     }
+
+    /// <summary>Throws away content that no revision has any more, in the transaction that holds the database's lock.</summary>
+    public Task DropContentAsync(NpgsqlConnection connection, long id, CancellationToken ct) => connection.ExecuteAsync(new CommandDefinition("""
+        delete from sync.blob where db_id = @id and created_at < @before and id not in (
+            select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.document where db_id = @id and attachments is not null
+            union select (regexp_matches(attachments, '"blob":(\d+)\}', 'g'))[1]::bigint from sync.body where db_id = @id and attachments is not null);
+        update sync.database set attachment_bytes = coalesce((select sum(length) from sync.blob where db_id = @id and sha256 is not null), 0) where id = @id;
+        """, new { id, before = time.GetUtcNow() - BeingWritten }, commandTimeout: 300, cancellationToken: ct));
 }

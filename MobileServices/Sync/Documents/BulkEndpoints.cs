@@ -25,7 +25,7 @@ internal static class BulkEndpoints
         var rows = new List<Row>(docs.GetArrayLength());
         foreach (var json in docs.EnumerateArray())
         {
-            rows.Add(await ReadAsync(call, json, isReplicated, local, databases));
+            rows.Add(await ReadAsync(call, json, isReplicated, local));
         }
         if (rows.Count is 0)
         {
@@ -35,7 +35,7 @@ internal static class BulkEndpoints
         await AnswerAsync(http, rows, isReplicated);
     }
 
-    private static async Task<Row> ReadAsync(SyncCall call, JsonElement json, bool isReplicated, LocalDocuments local, DatabaseStore databases)
+    private static async Task<Row> ReadAsync(SyncCall call, JsonElement json, bool isReplicated, LocalDocuments local)
     {
         string? id = null;
         try
@@ -48,7 +48,7 @@ internal static class BulkEndpoints
             if (id?.StartsWith("_local/", StringComparison.Ordinal) is true)
             {
                 NewDocument.CheckId(id);
-                return new(id, null, await local.SaveAsync(await databases.FindAsync(call), id, json, call.Aborted) ?? throw SyncException.Conflict(), null);
+                return new(id, null, await local.SaveAsync(call, id, json) ?? throw SyncException.Conflict(), null);
             }
             var document = NewDocument.Read(json, call.Options);
             id = document.Id ?? (isReplicated ? throw new SyncException(400, "illegal_docid", "Document id must be given with new_edits=false.") : Guid.CreateVersion7().ToString("n"));

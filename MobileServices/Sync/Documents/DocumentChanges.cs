@@ -24,12 +24,15 @@ internal sealed class DocumentChanges
     private readonly List<string> _superseded = [];
     private readonly List<string> _restored = [];
     private readonly List<(string Id, string Rev, FreshBody Body)> _losers = [];
+    private readonly Waking? _waking;
     private readonly long _documents;
     private readonly long _tombstones;
     private readonly long _bytes;
 
-    public DocumentChanges(DatabaseRow database, List<OpenDocument> changed)
+    /// <param name="waking">Whose devices are to be woken up; null for nobody's.</param>
+    public DocumentChanges(DatabaseRow database, List<OpenDocument> changed, Waking? waking)
     {
+        _waking = waking;
         _database = database;
         _count = changed.Count;
         _ids = new string[_count];
@@ -99,12 +102,12 @@ internal sealed class DocumentChanges
                 Texts([.. _losers.Select(one => one.Body.Body)]), _losers.Select(one => one.Body.Attachments).ToArray());
         }
         Add(batch, """
-            insert into sync.document as d (db_id, doc_id, seq, rev, deleted, others, tree, body, attachments)
-            select $1, n.doc_id, n.seq, n.rev, n.deleted, n.others, n.tree, coalesce(n.body, ''), n.attachments
+            insert into sync.document as d (db_id, doc_id, seq, rev, deleted, others, tree, body, attachments, deleted_at)
+            select $1, n.doc_id, n.seq, n.rev, n.deleted, n.others, n.tree, coalesce(n.body, ''), n.attachments, case when n.deleted then now() end
             from unnest($2::text[], $3::bigint[], $4::text[], $5::bool[], $6::text[], $7::bytea[], $8::text[], $9::text[])
                 as n (doc_id, seq, rev, deleted, others, tree, body, attachments)
             on conflict (db_id, doc_id) do update set
-                seq = excluded.seq, rev = excluded.rev, deleted = excluded.deleted, others = excluded.others, tree = excluded.tree,
+                seq = excluded.seq, rev = excluded.rev, deleted = excluded.deleted, others = excluded.others, tree = excluded.tree, deleted_at = excluded.deleted_at,
                 body = case when excluded.body = '' then d.body else excluded.body end,
                 attachments = case when excluded.body = '' then d.attachments else excluded.attachments end
             """,
@@ -116,10 +119,27 @@ internal sealed class DocumentChanges
                 where d.db_id = $1 and d.doc_id = any ($2) and b.db_id = d.db_id and b.doc_id = d.doc_id and b.rev = d.rev
                 """, _database.Id, _restored.ToArray());
         }
-        Add(batch, """
-            update sync.database set update_seq = $2, doc_count = doc_count + $3, deleted_count = deleted_count + $4, body_bytes = body_bytes + $5 where id = $1
-            """, _database.Id, _database.UpdateSeq + _count, _documents, _tombstones, _bytes);
+        Count(batch);
         await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    private void Count(NpgsqlBatch batch)
+    {
+        const string Counts = "update sync.database set update_seq = $2, doc_count = doc_count + $3, deleted_count = deleted_count + $4, body_bytes = body_bytes + $5";
+        if (_waking is not { } waking)
+        {
+            Add(batch, $"{Counts} where id = $1", _database.Id, _database.UpdateSeq + _count, _documents, _tombstones, _bytes);
+            return;
+        }
+        // In the statement that is there in any case: who writes does not wait for it.
+        Add(batch, $"""
+            {Counts}, wake_since = coalesce(wake_since, now()),
+                wake_device = case when wake_since is null or wake_device = $6 then $6 end,
+                wake_apps = case when wake_apps @> $7 then wake_apps else array(select distinct unnest(wake_apps || $7)) end
+            where id = $1
+            """,
+            _database.Id, _database.UpdateSeq + _count, _documents, _tombstones, _bytes,
+            new NpgsqlParameter { Value = (object?)waking.Device ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid }, waking.Apps);
     }
 
     private static NpgsqlParameter Texts(byte[]?[] values) => new() { Value = values.Select(value => value is null ? null : Encoding.UTF8.GetString(value)).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };

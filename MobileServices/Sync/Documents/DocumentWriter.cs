@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using MobileServices.Sync.Changes;
+using MobileServices.Sync.Checkpoints;
 using MobileServices.Sync.Databases;
 
 namespace MobileServices.Sync.Documents;
@@ -9,7 +10,7 @@ namespace MobileServices.Sync.Documents;
 /// Writes to one database come one after the other in any case, as their order is that of the commits. What is waiting meanwhile shares the next
 /// transaction, and so one flush of the disk.
 /// </summary>
-internal sealed class DocumentWriter(EditTransaction transaction, ChangeNews news, SyncMetrics metrics)
+internal sealed class DocumentWriter(EditTransaction transaction, ChangeNews news, WakeUps wakeUps, SyncMetrics metrics)
 {
     /// <summary>Documents in a transaction that more are not added to.</summary>
     private const int Enough = 500;
@@ -80,6 +81,7 @@ internal sealed class DocumentWriter(EditTransaction transaction, ChangeNews new
             if (changed is { } id)
             {
                 news.Tell(id);
+                wakeUps.Changed();
             }
             together.ForEach(work => work.Done.TrySetResult());
         }

@@ -14,6 +14,7 @@ internal sealed class DocumentWrites(DatabaseStore databases, DocumentWriter wri
         foreach (var edit in edits)
         {
             edit.UserContext = user;
+            edit.From = (call.Device, call.DeviceApp);
             edit.Failure = call.IsAdmin || !edit.Id.StartsWith("_design/", StringComparison.Ordinal) ? null
                 : new(403, "forbidden", "You are not a db or server admin: design documents of a shared database are written by Sync:Shared:{name}:Admins.");
         }

@@ -17,6 +17,9 @@ internal sealed record Edit(string Id, NewDocument Document, bool IsReplicated)
     /// <summary>For what the service writes itself: what is to become of the document, found out under the lock of its database and in its transaction.</summary>
     public DecideAsync? Decide { get; init; }
 
+    /// <summary>The installation that writes it and its app, where they are known.</summary>
+    public (Guid? Device, string? App) From { get; set; }
+
     /// <summary>What was written; null when nothing was, for <see cref="Failure"/> or because it was known.</summary>
     public Rev? Written { get; set; }
 
@@ -25,6 +28,18 @@ internal sealed record Edit(string Id, NewDocument Document, bool IsReplicated)
 
 /// <returns>Null to leave it as it is.</returns>
 internal delegate Task<Resolution?> DecideAsync(NpgsqlConnection connection, DatabaseRow database, OpenDocument document, CancellationToken ct);
+
+/// <summary>Devices are to be woken up.</summary>
+/// <param name="Device">The one that made all the changes, which is not; null when several did, or one that is not known.</param>
+internal sealed record Waking(Guid? Device, string[] Apps)
+{
+    public static Waking Of(List<Edit> edits)
+    {
+        var written = edits.FindAll(edit => edit.Written is not null);
+        var device = written.Count > 0 ? written[0].From.Device : null;
+        return new(written.TrueForAll(edit => edit.From.Device == device) ? device : null, [.. written.Select(edit => edit.From.App).OfType<string>().Distinct()]);
+    }
+}
 
 /// <summary>A document while a transaction works on it.</summary>
 internal sealed class OpenDocument(string id)

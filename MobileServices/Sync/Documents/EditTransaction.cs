@@ -53,11 +53,13 @@ internal sealed class EditTransaction(NpgsqlDataSource source, BoundOutbox outbo
             }
             return null;
         }
-        await new DocumentChanges(database, changed).SaveAsync(connection, ct);
+        await new DocumentChanges(database, changed, Wakes(key) ? Waking.Of(edits) : null).SaveAsync(connection, ct);
         await outbox.AddAsync(connection, key, database.Id, edits, ct);
         await transaction.CommitAsync(ct);
         return database.Id;
     }
+
+    private bool Wakes(DatabaseKey key) => options.Value.WakeUp && (key.Owner.Length > 0 || options.Value.Shared.GetValueOrDefault(key.Name) is { WakeUp: true });
 
     private async Task<(DatabaseRow Database, Validation Validation)?> OpenAsync(NpgsqlConnection connection, DatabaseKey key, Dictionary<string, OpenDocument> documents, CancellationToken ct)
     {

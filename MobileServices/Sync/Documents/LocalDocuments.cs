@@ -1,13 +1,14 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using MobileServices.Sync.Checkpoints;
 using MobileServices.Sync.Databases;
 using Npgsql;
 
 namespace MobileServices.Sync.Documents;
 
 /// <summary>Documents that are not replicated: the checkpoints of replications. Each has one revision, <c>0-N</c>.</summary>
-internal sealed class LocalDocuments(NpgsqlDataSource source, DatabaseStore databases)
+internal sealed class LocalDocuments(NpgsqlDataSource source, DatabaseStore databases, DeviceStates devices)
 {
     public async Task GetAsync(SyncCall call, string id)
     {
@@ -38,6 +39,7 @@ internal sealed class LocalDocuments(NpgsqlDataSource source, DatabaseStore data
             throw SyncException.TooLarge($"The document has more than {call.Options.DocumentBytes} bytes.");
         }
         var written = await SaveAsync(database.Id, id, document, given, call.Aborted) ?? throw SyncException.Conflict();
+        devices.Kept(call, database, body);
         await AnswerAsync(call.Http, id, written, 201);
     }
 
@@ -56,10 +58,16 @@ internal sealed class LocalDocuments(NpgsqlDataSource source, DatabaseStore data
     }
 
     /// <summary>As part of <c>_bulk_docs</c>.</summary>
-    public async Task<string?> SaveAsync(DatabaseRow database, string id, JsonElement body, CancellationToken ct)
+    public async Task<string?> SaveAsync(SyncCall call, string id, JsonElement body)
     {
+        var database = await databases.FindAsync(call);
         var document = Read(body, out var expected);
-        return await SaveAsync(database.Id, id, document, expected, ct) is { } rev ? string.Create(CultureInfo.InvariantCulture, $"0-{rev}") : null;
+        if (await SaveAsync(database.Id, id, document, expected, call.Aborted) is not { } rev)
+        {
+            return null;
+        }
+        devices.Kept(call, database, body);
+        return string.Create(CultureInfo.InvariantCulture, $"0-{rev}");
     }
 
     public async Task ListAsync(SyncCall call)

@@ -35,7 +35,7 @@ internal sealed class Purge(NpgsqlDataSource source)
             seq++;
             var winner = leaves[0];
             await RunAsync(connection, """
-                update sync.document d set seq = $3, rev = $4, deleted = $5, others = $6, tree = $7, body = b.body, attachments = b.attachments
+                update sync.document d set seq = $3, rev = $4, deleted = $5, deleted_at = case when $5 then now() end, others = $6, tree = $7, body = b.body, attachments = b.attachments
                 from sync.body b where d.db_id = $1 and d.doc_id = $2 and b.db_id = $1 and b.doc_id = $2 and b.rev = $4
                 """, ct, databaseId, id, seq, winner.Rev.ToString(), winner.Deleted,
                 leaves.Count is 1 ? DBNull.Value : string.Join(' ', leaves.Skip(1).Select(leaf => leaf.Deleted ? $"{leaf.Rev}!" : leaf.Rev.ToString())), tree.ToBytes());

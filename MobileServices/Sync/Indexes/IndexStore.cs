@@ -86,7 +86,7 @@ internal sealed class IndexStore(NpgsqlDataSource source, IOptions<SyncOptions> 
         }
         if (index.PurgeSeq < database.PurgeSeq)
         {
-            index = Less(index, await RemoveAsync(connection, "index_id = $1 and not exists (select from sync.document d where d.db_id = $2 and d.doc_id = index_entry.doc_id)", ct, index.Id, database.Id));
+            index = Less(index, await RemoveAsync(connection, "index_id = $1 and not exists (select from sync.document d where d.db_id = $2 and d.doc_id = index_entry.doc_id and not d.deleted)", ct, index.Id, database.Id));
         }
         var (documents, isLast) = await ReadAsync(connection, database.Id, index.Seq, ct);
         var batch = new EntryBatch();
