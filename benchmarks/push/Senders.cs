@@ -14,8 +14,8 @@ using MobileServices.Push.Networks.WebPush;
 /// <summary>The networks' senders alone, without a queue, beside the npm packages @parse/node-apn and web-push: over TLS, to the same fake, in turns.</summary>
 internal static class Senders
 {
-    private const int Warmup = 3000;
-    private const int ApnsMessages = 60_000;
+    // As many before: the runtime compiles what is used much anew for some seconds.
+    private const int ApnsMessages = 100_000;
     private const int WebPushMessages = 6000;
 
     public static async Task CompareAsync(string folder, int rounds, Func<string, string[], IReadOnlyDictionary<string, string>, Process> start)
@@ -37,8 +37,8 @@ internal static class Senders
             Console.WriteLine("sender alone, TLS       ours/s     npm's/s   ratio");
             for (var round = 0; round < rounds; round++)
             {
-                await LineAsync("apns / node-apn", start("dotnet", [self, "sender", "apns", $"{port}"], trust), () => start("node", [script, "apns", $"{port}", ca, apnsKey, $"{Warmup}", $"{ApnsMessages}"], trust));
-                await LineAsync("web push / web-push", start("dotnet", [self, "sender", "webpush", $"{port}"], trust), () => start("node", [script, "webpush", $"{port}", "", "", $"{Warmup / 10}", $"{WebPushMessages}"], trust));
+                await LineAsync("apns / node-apn", start("dotnet", [self, "sender", "apns", $"{port}"], trust), () => start("node", [script, "apns", $"{port}", ca, apnsKey, $"{ApnsMessages}"], trust));
+                await LineAsync("web push / web-push", start("dotnet", [self, "sender", "webpush", $"{port}"], trust), () => start("node", [script, "webpush", $"{port}", "", "", $"{WebPushMessages}"], trust));
             }
         }
         finally
@@ -91,9 +91,9 @@ internal static class Senders
         var auth = RandomNumberGenerator.GetBytes(16);
         var content = new PushContent { Title = "Hello", Body = "A message of an ordinary length, as shops send them." };
         var address = name is "apns" ? null : $"https://localhost:{port}/push/1";
-        await SendAsync(name is "apns" ? Warmup : Warmup / 10);
-        var began = Stopwatch.GetTimestamp();
         var count = name is "apns" ? ApnsMessages : WebPushMessages;
+        await SendAsync(count);
+        var began = Stopwatch.GetTimestamp();
         await SendAsync(count);
         return count / Stopwatch.GetElapsedTime(began).TotalSeconds;
 

@@ -84,6 +84,6 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
 internal sealed record Ready(Due Due, ReadyMessage Message, DateTimeOffset ExpiresAt)
 {
     public Outgoing ToOutgoing(int ttl) => new(
-        Due.MessageId, Due.DeviceId, Due.Address!, Due.P256dh, Due.Auth, Message.Content.For(Due.Locale!), Message.Silent, Message.Urgency, Message.Category,
+        Due.MessageId, Due.DeviceId, Due.Address!, Due.P256dh, Due.Auth, Message.ContentFor(Due.Locale!), Message.Silent, Message.Urgency, Message.Category,
         Message.CollapseKey is { } key ? CollapseId.Of(Message.App, key) : null, ttl, ExpiresAt, Due.Changed);
 }

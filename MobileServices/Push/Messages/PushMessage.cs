@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace MobileServices.Push.Messages;
 
 /// <summary>A message to be sent. Members are nullable so that a missing one is told by its name.</summary>
@@ -53,4 +55,19 @@ internal sealed record PushMessageState(
 /// <summary>A message that is ready to be kept.</summary>
 internal sealed record ReadyMessage(
     Guid Id, string App, string Sender, string? IdempotencyKey, byte[]? BodyHash, string Audience, PushContent Content, string? Category, string? CollapseKey, string Urgency,
-    bool Silent, int TtlSeconds, DateTimeOffset SendAt, DateTime? SendLocal, DateTimeOffset? ExpiresAt, int? CapCount, int? CapHours);
+    bool Silent, int TtlSeconds, DateTimeOffset SendAt, DateTime? SendLocal, DateTimeOffset? ExpiresAt, int? CapCount, int? CapHours)
+{
+    private const int MostKept = 100;
+    private readonly ConcurrentDictionary<string, PushContent> _contents = [];
+
+    /// <summary>As devices of that language get it, one object for all of them.</summary>
+    public PushContent ContentFor(string locale)
+    {
+        if (_contents.TryGetValue(locale, out var content))
+        {
+            return content;
+        }
+        content = Content.For(locale);
+        return _contents.Count < MostKept ? _contents.GetOrAdd(locale, content) : content;
+    }
+}

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Globalization;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -14,6 +15,9 @@ namespace MobileServices.Push.Networks.Apns;
 internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, TimeProvider time) : INetwork
 {
     public const string NetworkName = "apns";
+
+    /// <summary>Of messages under way: devices of one language get the same bytes.</summary>
+    private readonly ConditionalWeakTable<PushContent, byte[]> _payloads = [];
 
     public string Name => NetworkName;
 
@@ -90,7 +94,7 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
         {
             headers.TryAddWithoutValidation("apns-collapse-id", collapse);
         }
-        var answer = await http.SendAsync(request, Write(message), "application/json", ct);
+        var answer = await http.SendAsync(request, Payload(message), "application/json", ct);
         if (answer.Failure is { } failure)
         {
             return failure;
@@ -106,6 +110,19 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
 
     /// <summary>The same however often it is sent, so that Apple's records and the ledger speak of the same thing.</summary>
     private static Guid IdOf(Outgoing message) => new(SHA256.HashData([.. message.MessageId.ToByteArray(), .. message.DeviceId.ToByteArray()]).AsSpan(0, 16));
+
+    private byte[] Payload(Outgoing message)
+    {
+        if (message.Changed is not null)
+        {
+            return Write(message);
+        }
+        if (!_payloads.TryGetValue(message.Content, out var payload))
+        {
+            _payloads.AddOrUpdate(message.Content, payload = Write(message));
+        }
+        return payload;
+    }
 
     private static byte[] Write(Outgoing message)
     {
