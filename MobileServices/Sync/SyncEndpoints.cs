@@ -7,6 +7,7 @@ using MobileServices.Sync.Changes;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Indexes;
+using MobileServices.Sync.Plain;
 using MobileServices.Sync.Queries;
 using MobileServices.Sync.Views;
 
@@ -26,6 +27,7 @@ public static class SyncEndpoints
         MapServer(sync);
         MapDatabases(sync);
         MapReplication(sync);
+        MapPlain(sync);
         MapQueries(sync);
         MapDocuments(sync.MapGroup("/{database}"));
         sync.MapBound();
@@ -69,6 +71,14 @@ public static class SyncEndpoints
         sync.MapGet("/{database}/_design_docs", AllDocs.DesignDocsAsync).WithSummary("The design documents").Answers();
         sync.MapGet("/{database}/_local_docs", static (HttpContext http, LocalDocuments local) => local.ListAsync(SyncCall.ToRead(http)))
             .WithSummary("The documents that are not replicated").Answers();
+    }
+
+    /// <summary>For clients without a library of the protocol.</summary>
+    private static void MapPlain(RouteGroupBuilder sync)
+    {
+        sync.MapGet("/{database}/_pull", ChangesEndpoints.PullAsync).WithSummary("Documents that have changed after a checkpoint, without revisions").Answers().Refuses(410);
+        sync.MapGet("/{database}/_stream", ChangesEndpoints.StreamAsync).DisableRateLimiting().WithSummary("The same as server-sent events, as they change").Answers().Refuses(410).Refuses(503);
+        sync.MapPost("/{database}/_push", PlainPush.PostAsync).WithSummary("Writes documents that nobody else has changed meanwhile; what has been is told back").Answers().Refuses(413);
     }
 
     private static void MapQueries(RouteGroupBuilder sync)

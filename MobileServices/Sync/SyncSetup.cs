@@ -12,6 +12,7 @@ using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Indexes;
 using MobileServices.Sync.Merging;
+using MobileServices.Sync.Plain;
 using MobileServices.Sync.Queries;
 using MobileServices.Sync.Views;
 
@@ -52,6 +53,7 @@ public static class SyncSetup
         services.AddSingleton<SyncOutcomes>();
         services.AddHostedService(provider => provider.GetRequiredService<SyncOutcomes>());
         services.AddSingleton<ChangesEndpoints>();
+        services.AddSingleton<PlainPush>();
         services.AddSingleton<IValidateOptions<SyncOptions>, MergeRules>();
         builder.AddBoundDatabases();
         services.AddSingleton<DeviceStates>();

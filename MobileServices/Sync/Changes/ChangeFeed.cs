@@ -1,5 +1,6 @@
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
+using MobileServices.Sync.Plain;
 
 namespace MobileServices.Sync.Changes;
 
@@ -19,7 +20,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
     public async Task NormalAsync(CancellationToken ct)
     {
         Begin("application/json");
-        _json.Raw("{\"results\":[\n"u8);
+        _json.Raw(query.Key is null ? "{\"results\":[\n"u8 : "{\"documents\":[\n"u8);
         await RowsAsync(ct);
         await EndAsync(ct);
     }
@@ -151,6 +152,11 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
         }
         _isListed = true;
         _rows++;
+        if (query.Key is { } key)
+        {
+            await PlainAsync(row, key, ct);
+            return;
+        }
         _json.Raw("{\"seq\":"u8);
         if (_rows % query.SeqInterval is 0 || _left is 1)
         {
@@ -189,16 +195,38 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
         }
         else if (query.Feed is FeedKind.EventSource)
         {
-            _json.Raw("\nid: "u8);
-            _json.Raw(_database.Sequence(row.Seq, floor));
-            _json.Raw("\n\n"u8);
+            EndEvent(row);
         }
         await _json.SendSomeAsync(ct);
     }
 
+    private async Task PlainAsync(StoredDocument row, string key, CancellationToken ct)
+    {
+        if (query.Feed is not FeedKind.EventSource)
+        {
+            PlainDocument.Write(_json, key, row.Id, row.Deleted, row.Body);
+            await _json.SendSomeAsync(ct);
+            return;
+        }
+        _json.Raw("{\"documents\":["u8);
+        PlainDocument.Write(_json, key, row.Id, row.Deleted, row.Body);
+        _json.Raw("],\"checkpoint\":\""u8);
+        _json.Raw(_database.Sequence(row.Seq, floor));
+        _json.Raw("\"}"u8);
+        EndEvent(row);
+        await _json.SendSomeAsync(ct);
+    }
+
+    private void EndEvent(StoredDocument row)
+    {
+        _json.Raw("\nid: "u8);
+        _json.Raw(_database.Sequence(row.Seq, floor));
+        _json.Raw("\n\n"u8);
+    }
+
     private async Task EndAsync(CancellationToken ct)
     {
-        _json.Raw("\n],\n\"last_seq\":\""u8);
+        _json.Raw(query.Key is null ? "\n],\n\"last_seq\":\""u8 : "\n],\n\"checkpoint\":\""u8);
         _json.Raw(_database.Sequence(_since, floor));
         // At most so many: a document that changed more than once is counted for each time.
         _json.Raw("\",\"pending\":"u8);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using MobileServices.Sync.Plain;
 using MobileServices.Sync.Queries;
 
 namespace MobileServices.Sync.Changes;
@@ -44,6 +45,28 @@ internal sealed record ChangeQuery
     public TimeSpan Timeout { get; private init; }
 
     public ChangeFilter Filter { get; init; } = ChangeFilter.None;
+
+    /// <summary>Documents without revisions are told, with their ids under that name; null for the protocol's rows.</summary>
+    public string? Key { get; private init; }
+
+    private const long PlainLimit = 1000;
+
+    /// <summary>The same sequence for clients that know nothing of revisions.</summary>
+    public static ChangeQuery ReadPlain(SyncCall call, bool isStream)
+    {
+        var query = Read(call, null);
+        return query with
+        {
+            Key = PlainDocument.KeyOf(call),
+            Feed = isStream ? FeedKind.EventSource : FeedKind.Normal,
+            // Who comes again after a break sends the address of before, and how far it is in the header.
+            Since = isStream && call.Http.Request.Headers["Last-Event-ID"].FirstOrDefault() is { Length: > 0 } last ? last : query.Since,
+            Limit = isStream ? null : query.Limit ?? PlainLimit,
+            Descending = false,
+            IncludeDocs = true,
+            Heartbeat = isStream ? query.Heartbeat ?? TimeSpan.FromSeconds(call.Options.HeartbeatSeconds) : null,
+        };
+    }
 
     public static ChangeQuery Read(SyncCall call, JsonElement? body)
     {

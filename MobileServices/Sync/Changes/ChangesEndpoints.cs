@@ -27,6 +27,16 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
         await changes.AnswerAsync(call, query);
     }
 
+    public static Task PullAsync(HttpContext http, ChangesEndpoints changes) => PlainAsync(http, changes, isStream: false);
+
+    public static Task StreamAsync(HttpContext http, ChangesEndpoints changes) => PlainAsync(http, changes, isStream: true);
+
+    private static Task PlainAsync(HttpContext http, ChangesEndpoints changes, bool isStream)
+    {
+        var call = SyncCall.ToRead(http);
+        return changes.AnswerAsync(call, ChangeQuery.ReadPlain(call, isStream));
+    }
+
     private async Task AnswerAsync(SyncCall call, ChangeQuery query)
     {
         var database = await databases.FindAsync(call);

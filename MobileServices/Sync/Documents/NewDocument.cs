@@ -62,6 +62,9 @@ internal sealed class NewDocument
         {
             body.Write("}"u8);
             document.Body = body.WrittenSpan.ToArray();
+            // Between values only: feeds have a line for each document.
+            document.Body.AsSpan().Replace((byte)'\n', (byte)' ');
+            document.Body.AsSpan().Replace((byte)'\r', (byte)' ');
         }
         if (document.Body.Length > options.DocumentBytes)
         {
