@@ -79,9 +79,10 @@ internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOption
             """, new { id, app, users, except }, transaction, cancellationToken: ct))).ToArray();
         var woken = (await connection.QueryAsync<Guid>(new CommandDefinition(
             """
+            -- One that a process is taking goes out as it is: to wait for it could be to wait for one that waits for this device.
             with waiting as (
                 select q.message_id, q.device_id from push.queue q join push.delivery d using (message_id, device_id) join push.message m on m.id = d.message_id
-                where d.device_id = any (@devices) and m.sender = @Sender and m.app_id = @app order by 1, 2 for update of q)
+                where d.device_id = any (@devices) and m.sender = @Sender and m.app_id = @app for update of q skip locked)
             update push.delivery d set
                 changed = case when cardinality(merged.ids) > @MostIds then array['*'] else merged.ids end, decisions = d.decisions || @merged::jsonb
             from waiting w, push.delivery old, lateral (select array(select distinct unnest(old.changed || @changed::text[]) order by 1)) merged (ids)
