@@ -68,6 +68,7 @@ public static class Scopes
         [IntegrationAdmin] = "See and replay commands to the back office",
         [Devices] = "Register this device",
         [Sync] = "Keep your data in step on all your devices",
+        [SyncAdmin] = "See which documents of all users are in conflict, and how far their devices are, but no content",
         [DevicesAdmin] = "Manage the rules about apps, and every device",
         [Push] = "Receive push messages on this device",
         [PushSend] = "Send push messages to all devices, and manage the networks of apps",
