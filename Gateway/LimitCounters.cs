@@ -14,82 +14,17 @@ internal sealed class LimitCounters : IAsyncDisposable
 
     private const string Probe = "limits:probe";
     private const int MostAtOnce = 100;
+
+    /// <summary>How long a call that nobody waits for may wait for others.</summary>
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan ProbePause = TimeSpan.FromMilliseconds(500);
     private static readonly Limit[] ProbeLimit = [new("probe", LimitPer.Client, LimitKind.Rate, 1000, 1, 1000)];
 
-    /// <summary>
-    /// A rate is kept as the time at which it is full again (the generic cell rate algorithm, in whole microseconds), a quota as its count, which
-    /// ends with its time. Of a call that one limit refuses nothing is counted. Keys: those of all calls. Arguments: the ends of three months, then for
-    /// each call the number of its limits and of each limit kind, capacity and emission. Answer: of each limit wait, left and reset.
-    /// </summary>
-    private const string Script = """
-        local time = redis.call('TIME')
-        local now = time[1] * 1000000 + time[2]
-        local answer, first, at = {}, 1, 4
-        while first <= #KEYS do
-          local last = first + ARGV[at] - 1
-          local refused = false
-          for i = first, last do
-            local arg = at + 3 * (i - first)
-            local kind, capacity, emission = ARGV[arg + 1], tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3])
-            local there = tonumber(redis.call('GET', KEYS[i]) or 0)
-            local wait, left, reset
-            if kind == 'r' then
-              local full = math.max(there, now) + emission
-              wait = full - emission * capacity - now
-              reset = full - now
-              left = math.floor(-wait / emission)
-              if wait > 0 then reset = reset - emission end
-            else
-              local rest = -1
-              if there > 0 then rest = redis.call('PTTL', KEYS[i]) end
-              if rest > 0 then
-                reset = rest * 1000
-              else
-                there = 0
-                local ends = (math.floor(now / 86400000000) + 1) * 86400000000
-                if kind == 'm' then
-                  ends = ARGV[3] * 1000000
-                  for month = 2, 1, -1 do
-                    if ARGV[month] * 1000000 > now then ends = ARGV[month] * 1000000 end
-                  end
-                end
-                reset = ends - now
-              end
-              wait = 0
-              left = capacity - there - 1
-              if there >= capacity then wait = reset end
-            end
-            if wait > 0 then
-              refused = true
-              left = 0
-            else
-              wait = 0
-            end
-            answer[3 * i - 2], answer[3 * i - 1], answer[3 * i] = wait, left, reset
-          end
-          if not refused then
-            for i = first, last do
-              local arg = at + 3 * (i - first)
-              local reset = answer[3 * i]
-              local rest = string.format('%.0f', math.max(1, math.ceil(reset / 1000)))
-              if ARGV[arg + 1] == 'r' then
-                redis.call('SET', KEYS[i], string.format('%.0f', now + reset), 'PX', rest)
-              elseif tonumber(ARGV[arg + 2]) - answer[3 * i - 1] > 1 then
-                redis.call('INCR', KEYS[i])
-              else
-                redis.call('SET', KEYS[i], '1', 'PX', rest)
-              end
-            end
-          end
-          at = at + 1 + 3 * (last - first + 1)
-          first = last + 1
-        end
-        return answer
-        """;
-
     private readonly IDatabase? _redis;
     private readonly LimitCounts _own;
+    private readonly LimitForecast _forecast;
+    private readonly LimitRefusals _refusals;
+    private readonly Timer _due;
     private readonly TimeSpan _patience;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -97,12 +32,17 @@ internal sealed class LimitCounters : IAsyncDisposable
     private readonly Lock _lock = new();
     private List<Call> _waiting = [];
     private bool _asking;
+    private bool _isDue;
     private int _shared;
 
-    public LimitCounters(IServiceProvider services, LimitsOptions options, IMeterFactory meters, TimeProvider time, ILogger<LimitCounters> logger)
+    public LimitCounters(
+        IServiceProvider services, LimitsOptions options, LimitRefusals refusals, IMeterFactory meters, TimeProvider time, ILogger<LimitCounters> logger)
     {
         _redis = services.GetKeyedService<IConnectionMultiplexer>(RedisKey)?.GetDatabase();
         _own = new(time);
+        _forecast = new(time);
+        _refusals = refusals;
+        _due = new(_ => Ask());
         _patience = TimeSpan.FromMilliseconds(options.RedisMilliseconds);
         (_time, _logger) = (time, logger);
         _shared = _redis is null ? 0 : 1;
@@ -114,6 +54,29 @@ internal sealed class LimitCounters : IAsyncDisposable
             SharedGauge, () => Volatile.Read(ref _shared), "{1}", "1 while the replicas count calls together in Redis, 0 while each counts for itself");
     }
 
+    /// <summary>
+    /// What can be said without asking Redis. Where that is enough (<see cref="Outlook.Known"/>), the call is counted, and Redis is told within a moment.
+    /// </summary>
+    /// <param name="keys">One for each limit.</param>
+    /// <param name="counts">Filled when known.</param>
+    public Outlook Foresee(Limit[] limits, string[] keys, LimitCount[] counts)
+    {
+        if (_redis is null || Volatile.Read(ref _shared) is 0)
+        {
+            return Outlook.Tight;
+        }
+        var outlook = _forecast.Take(limits, keys, counts);
+        if (outlook is Outlook.Known)
+        {
+            lock (_lock)
+            {
+                _waiting.Add(new(limits, keys, null));
+                AskSoon();
+            }
+        }
+        return outlook;
+    }
+
     /// <summary>Counts the call at all limits, or at none when one refuses.</summary>
     /// <param name="keys">One for each limit.</param>
     public async ValueTask<LimitCount[]> TakeAsync(Limit[] limits, string[] keys)
@@ -122,109 +85,147 @@ internal sealed class LimitCounters : IAsyncDisposable
         {
             try
             {
-                return await AskAsync(_redis, limits, keys);
+                return await AskAsync(limits, keys);
             }
             catch (Exception exception) when (exception is RedisException or TimeoutException)
             {
-                FallBack(_redis, exception);
+                FallBack(exception);
             }
         }
-        var counts = new LimitCount[limits.Length];
-        _own.Take(limits, keys, counts);
-        return counts;
+        return TakeAlone(limits, keys);
     }
 
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
+        await _due.DisposeAsync();
         _stopping.Dispose();
     }
 
-    private Task<LimitCount[]> AskAsync(IDatabase redis, Limit[] limits, string[] keys)
+    private LimitCount[] TakeAlone(Limit[] limits, string[] keys)
     {
-        var call = new Call(limits, keys);
+        var counts = new LimitCount[limits.Length];
+        _own.Take(limits, keys, counts);
+        Refuse(limits, keys, counts);
+        return counts;
+    }
+
+    private void Refuse(Limit[] limits, string[] keys, ReadOnlySpan<LimitCount> counts)
+    {
+        for (var i = 0; i < counts.Length; i++)
+        {
+            if (counts[i].Wait > 0)
+            {
+                _refusals.Add(limits[i], keys[i], counts[i].Wait);
+            }
+        }
+    }
+
+    private Task<LimitCount[]> AskAsync(Limit[] limits, string[] keys)
+    {
+        var answer = new TaskCompletionSource<LimitCount[]>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
-            _waiting.Add(call);
-            if (_asking)
+            _waiting.Add(new(limits, keys, answer));
+        }
+        Ask();
+        return answer.Task;
+    }
+
+    /// <summary>Unless Redis is being asked: those that come meanwhile are next.</summary>
+    private void Ask()
+    {
+        lock (_lock)
+        {
+            _isDue = false;
+            if (_asking || _waiting.Count is 0)
             {
-                return call.Task;
+                return;
             }
             _asking = true;
         }
         // For all of them, so in the trace of none.
-        ThreadPool.UnsafeQueueUserWorkItem(counters => _ = counters.Self.AskForAllAsync(counters.Redis), (Self: this, Redis: redis), preferLocal: true);
-        return call.Task;
+        ThreadPool.UnsafeQueueUserWorkItem(static counters => _ = counters.AskForAllAsync(), this, preferLocal: true);
     }
 
-    private async Task AskForAllAsync(IDatabase redis)
+    private async Task AskForAllAsync()
     {
-        while (true)
+        do
         {
             List<Call> calls;
             lock (_lock)
             {
-                if (_waiting.Count is 0)
-                {
-                    _asking = false;
-                    return;
-                }
                 calls = _waiting.Count > MostAtOnce ? _waiting[..MostAtOnce] : _waiting;
                 _waiting = _waiting.Count > MostAtOnce ? _waiting[MostAtOnce..] : [];
             }
-            try
-            {
-                var answer = (RedisResult[])(await AskForAsync(redis, calls).WaitAsync(_patience))!;
-                var at = 0;
-                foreach (var call in calls)
-                {
-                    call.Answer(answer, ref at);
-                }
-            }
-            catch (Exception exception)
-            {
-                lock (_lock)
-                {
-                    // They have waited once.
-                    calls.AddRange(_waiting);
-                    _waiting = [];
-                }
-                foreach (var call in calls)
-                {
-                    call.TrySetException(exception);
-                }
-            }
+            await AskForAsync(calls);
         }
+        while (GoesOn());
     }
 
-    private Task<RedisResult> AskForAsync(IDatabase redis, List<Call> calls)
+    /// <summary>Those that nobody waits for may wait for more.</summary>
+    private bool GoesOn()
     {
-        var limits = calls.Sum(call => call.Limits.Length);
-        var names = new RedisKey[limits];
-        var values = new RedisValue[3 + calls.Count + (3 * limits)];
-        var now = _time.GetUtcNow();
-        for (var month = 0; month < 3; month++)
+        lock (_lock)
         {
-            // Which of them is next, Redis knows by its own clock.
-            values[month] = LimitCounts.NextMonth(now, month);
-        }
-        var (name, value) = (0, 3);
-        foreach (var call in calls)
-        {
-            values[value++] = call.Limits.Length;
-            for (var i = 0; i < call.Limits.Length; i++)
+            if (_waiting.Count >= MostAtOnce || _waiting.Exists(call => call.Asker is not null))
             {
-                names[name++] = call.Keys[i];
-                var limit = call.Limits[i];
-                values[value++] = limit.Kind switch { LimitKind.Rate => "r", LimitKind.Day => "d", _ => "m" };
-                values[value++] = limit.Capacity;
-                values[value++] = limit.Emission;
+                return true;
             }
+            _asking = false;
+            AskSoon();
+            return false;
         }
-        return redis.ScriptEvaluateAsync(Script, names, values);
     }
 
-    private void FallBack(IDatabase redis, Exception reason)
+    /// <summary>In the lock.</summary>
+    private void AskSoon()
+    {
+        if (_waiting.Count > 0 && !_asking && !_isDue)
+        {
+            _isDue = true;
+            _due.Change(Moment, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private async Task AskForAsync(List<Call> calls)
+    {
+        try
+        {
+            var counts = await LimitScript.RunAsync(_redis!, calls.ConvertAll(call => (call.Limits, call.Keys)), _time.GetUtcNow()).WaitAsync(_patience);
+            var at = 0;
+            foreach (var call in calls)
+            {
+                var own = counts[at..(at += call.Limits.Length)];
+                _forecast.Told(call.Limits, call.Keys, own, wasTaken: call.Asker is null);
+                Refuse(call.Limits, call.Keys, own);
+                call.Asker?.TrySetResult(own);
+            }
+        }
+        catch (Exception exception)
+        {
+            lock (_lock)
+            {
+                // They have waited once.
+                calls.AddRange(_waiting);
+                _waiting = [];
+            }
+            if (exception is RedisException or TimeoutException)
+            {
+                FallBack(exception);
+            }
+            foreach (var call in calls)
+            {
+                if (call.Asker is null)
+                {
+                    TakeAlone(call.Limits, call.Keys);
+                }
+                call.Asker?.TrySetException(exception);
+            }
+        }
+    }
+
+    private void FallBack(Exception reason)
     {
         if (Interlocked.Exchange(ref _shared, 0) is 1)
         {
@@ -232,13 +233,13 @@ internal sealed class LimitCounters : IAsyncDisposable
             // Not in the trace of the call that happened to notice it.
             using (ExecutionContext.SuppressFlow())
             {
-                _ = Task.Run(() => ReturnAsync(redis, _stopping.Token));
+                _ = Task.Run(() => ReturnAsync(_stopping.Token));
             }
         }
     }
 
     /// <summary>Asks by the script itself: a server that answers may still not run it.</summary>
-    private async Task ReturnAsync(IDatabase redis, CancellationToken stopping)
+    private async Task ReturnAsync(CancellationToken stopping)
     {
         try
         {
@@ -247,7 +248,7 @@ internal sealed class LimitCounters : IAsyncDisposable
                 await Task.Delay(ProbePause, _time, stopping);
                 try
                 {
-                    await AskAsync(redis, ProbeLimit, [Probe]);
+                    await AskAsync(ProbeLimit, [Probe]);
                     Volatile.Write(ref _shared, 1);
                     _logger.LogInformation("Redis is back: the replicas of the gateway count calls together");
                     return;
@@ -264,20 +265,6 @@ internal sealed class LimitCounters : IAsyncDisposable
         }
     }
 
-    private sealed class Call(Limit[] limits, string[] keys) : TaskCompletionSource<LimitCount[]>(TaskCreationOptions.RunContinuationsAsynchronously)
-    {
-        public Limit[] Limits => limits;
-
-        public string[] Keys => keys;
-
-        public void Answer(RedisResult[] answer, ref int at)
-        {
-            var counts = new LimitCount[limits.Length];
-            for (var i = 0; i < counts.Length; i++)
-            {
-                counts[i] = new((long)answer[at++], (long)answer[at++], (long)answer[at++]);
-            }
-            TrySetResult(counts);
-        }
-    }
+    /// <param name="Asker">Null for one that was let through on what was known.</param>
+    private sealed record Call(Limit[] Limits, string[] Keys, TaskCompletionSource<LimitCount[]>? Asker);
 }

@@ -24,13 +24,14 @@ internal sealed class LimitCounts(TimeProvider time)
     public void Take(Limit[] limits, string[] keys, Span<LimitCount> counts)
     {
         var utc = time.GetUtcNow();
-        var now = (utc - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+        var now = Micros(utc);
         lock (_lock)
         {
             var refused = false;
             for (var i = 0; i < limits.Length; i++)
             {
-                counts[i] = Look(limits[i], _counts.TryGet(keys[i], out var there) ? there : default, now, utc);
+                _counts.TryGet(keys[i], out var there);
+                counts[i] = Look(limits[i], there.Until, there.Used, now, utc);
                 refused |= counts[i].Wait > 0;
             }
             for (var i = 0; i < limits.Length && !refused; i++)
@@ -41,17 +42,21 @@ internal sealed class LimitCounts(TimeProvider time)
         }
     }
 
-    /// <summary>As the script does it: see <see cref="LimitCounters"/>.</summary>
-    private static LimitCount Look(Limit limit, Count there, long now, DateTimeOffset utc)
+    /// <summary>Since 1970.</summary>
+    public static long Micros(DateTimeOffset utc) => (utc - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+
+    /// <summary>As the script does it: see <see cref="LimitScript"/>.</summary>
+    /// <param name="until">When a rate is full again, or a quota's time ends.</param>
+    public static LimitCount Look(Limit limit, long until, long usedThen, long now, DateTimeOffset utc)
     {
         if (limit.Kind is LimitKind.Rate)
         {
-            var full = Math.Max(there.Until, now) + limit.Emission;
+            var full = Math.Max(until, now) + limit.Emission;
             var wait = full - (limit.Emission * limit.Capacity) - now;
             return wait > 0 ? new(wait, 0, full - limit.Emission - now) : new(0, -wait / limit.Emission, full - now);
         }
-        var used = there.Until > now ? there.Used : 0;
-        var reset = there.Until > now ? there.Until - now : End(limit.Kind, now, utc) - now;
+        var used = until > now ? usedThen : 0;
+        var reset = until > now ? until - now : End(limit.Kind, now, utc) - now;
         return used >= limit.Capacity ? new(reset, 0, reset) : new(0, limit.Capacity - used - 1, reset);
     }
 

@@ -24,19 +24,12 @@ internal sealed class Limits(
     ApiClients clients,
     LimitsOptions options,
     IMeterFactory meters,
-    TimeProvider time,
     IProblemDetailsService problems)
 {
     public const string CounterName = "mobile.gateway.limits";
     public const string QuotaProblem = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
     private const int LongestUser = 100;
-
-    /// <summary>From this capacity on, a call too much now and then does not matter.</summary>
-    private const int Large = 200;
-
-    /// <summary>Callers with less than half of a limit left: for them the counters are asked before the call goes on.</summary>
-    private readonly LimitRefusals _tight = new(time);
 
     private readonly Counter<long> _calls = meters.Create(Idempotency.MeterName).CreateCounter<long>(
         CounterName, "{call}", "Calls by what the limits made of them, and by the limit that decided");
@@ -89,60 +82,41 @@ internal sealed class Limits(
                 return false;
             }
         }
-        var taking = counters.TakeAsync(limits, keys);
-        if (!taking.IsCompleted && HasPlenty(limits, keys))
+        var foreseen = new LimitCount[limits.Length];
+        var outlook = counters.Foresee(limits, keys, foreseen);
+        if (outlook is Outlook.Known)
         {
-            // The answer comes while the service is called. What it says is told, and known for the next call.
+            Pass(context, plan, foreseen);
+            return true;
+        }
+        var taking = counters.TakeAsync(limits, keys);
+        if (!taking.IsCompleted && outlook is Outlook.Plenty)
+        {
+            // The answer comes while the service is called.
             context.Response.OnStarting(static async state =>
             {
-                var (self, context, plan, keys, taking) = ((Limits, HttpContext, LimitPlan, string[], Task<LimitCount[]>))state;
-                self.Passed(context.Response, plan, keys, await taking);
-            }, (this, context, plan, keys, taking.AsTask()));
+                var (self, context, plan, taking) = ((Limits, HttpContext, LimitPlan, Task<LimitCount[]>))state;
+                self.Passed(context.Response, plan, await taking);
+            }, (this, context, plan, taking.AsTask()));
             return true;
         }
         var counts = await taking;
         var tightest = Tightest(counts);
         if (counts[tightest].Wait > 0)
         {
-            Remember(limits, keys, counts);
             await RefuseAsync(context, plan, limits[tightest], counts[tightest], "refused");
             return false;
         }
-        context.Response.OnStarting(static state =>
-        {
-            var (self, context, plan, keys, counts) = ((Limits, HttpContext, LimitPlan, string[], LimitCount[]))state;
-            self.Passed(context.Response, plan, keys, counts);
-            return Task.CompletedTask;
-        }, (this, context, plan, keys, counts));
+        Pass(context, plan, counts);
         return true;
     }
 
-    private bool HasPlenty(Limit[] limits, string[] keys)
+    private void Pass(HttpContext context, LimitPlan plan, LimitCount[] counts) => context.Response.OnStarting(static state =>
     {
-        for (var i = 0; i < limits.Length; i++)
-        {
-            if (limits[i].Capacity < Large || _tight.Wait(limits[i], keys[i]) > 0)
-            {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private void Remember(Limit[] limits, string[] keys, LimitCount[] counts)
-    {
-        for (var i = 0; i < counts.Length; i++)
-        {
-            if (counts[i].Wait > 0)
-            {
-                refusals.Add(limits[i], keys[i], counts[i].Wait);
-            }
-            if (counts[i].Left < limits[i].Capacity / 2)
-            {
-                _tight.Add(limits[i], keys[i], limits[i].Kind is LimitKind.Rate ? ((limits[i].Capacity / 2) - counts[i].Left) * limits[i].Emission : counts[i].Reset);
-            }
-        }
-    }
+        var (self, context, plan, counts) = ((Limits, HttpContext, LimitPlan, LimitCount[]))state;
+        self.Passed(context.Response, plan, counts);
+        return Task.CompletedTask;
+    }, (this, context, plan, counts));
 
     private static int Tightest(LimitCount[] counts)
     {
@@ -158,9 +132,8 @@ internal sealed class Limits(
     }
 
     /// <summary>At the last moment: what a service says of limits of its own is not the gateway's word, and an error clears what stands there.</summary>
-    private void Passed(HttpResponse response, LimitPlan plan, string[] keys, LimitCount[] counts)
+    private void Passed(HttpResponse response, LimitPlan plan, LimitCount[] counts)
     {
-        Remember(plan.Limits, keys, counts);
         var tightest = Tightest(counts);
         var limit = plan.Limits[tightest];
         Count("passed", limit.Name);

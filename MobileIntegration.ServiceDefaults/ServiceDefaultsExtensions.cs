@@ -23,8 +23,14 @@ public static class ServiceDefaultsExtensions
         builder.Services.AddServiceDiscovery();
         builder.Services.AddOptions<DeadlineOptions>().BindConfiguration("Deadlines").ValidateDataAnnotations().ValidateOnStart();
         builder.Services.AddTransient<DeadlinePassing>();
+        var logsCalls = builder.Configuration["Logging:LogLevel:System.Net.Http.HttpClient"] is not ("Warning" or "Error" or "Critical" or "None");
         builder.Services.ConfigureHttpClientDefaults(http =>
         {
+            if (!logsCalls)
+            {
+                // Each call has its span; a scope for every call is worth its cost only where lines are written in it.
+                http.RemoveAllLoggers();
+            }
             http.AddHttpMessageHandler<DeadlinePassing>();
             // What one service does is not counted against another.
             http.AddStandardResilienceHandler(SuitMobileCallers).SelectPipelineByAuthority();

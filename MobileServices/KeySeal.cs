@@ -19,16 +19,27 @@ internal sealed class KeyOptions
 }
 
 /// <summary>Keeps private keys from who reads the database.</summary>
-internal sealed class KeySeal(IOptions<KeyOptions> options)
+internal sealed class KeySeal
 {
     /// <summary>A key that is not sealed begins with the tag of a DER sequence.</summary>
     private const byte Sealed = 1;
     private const int Nonce = 12;
     private const int Tag = 16;
 
-    private readonly byte[]? _key = options.Value.Secret is { } secret
-        ? HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(secret), 32, info: "private keys"u8.ToArray())
-        : null;
+    private readonly byte[]? _key;
+
+    public KeySeal(IOptions<KeyOptions> options, IHostEnvironment environment, ILogger<KeySeal> logger)
+    {
+        if (options.Value.Secret is { } secret)
+        {
+            _key = HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(secret), 32, info: "private keys"u8.ToArray());
+        }
+        else if (!environment.IsDevelopment())
+        {
+            logger.LogWarning(
+                "Private keys and credentials are not sealed in the database: who reads it, or a copy of it, can sign with them. Set Keys:Secret to 32 random characters or more, the same for all replicas");
+        }
+    }
 
     public bool HasSecret => _key is not null;
 
