@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -10,6 +11,9 @@ namespace MobileIntegration.ServiceDefaults;
 
 internal static class Telemetry
 {
+    /// <summary>Source and meter of HttpClient.</summary>
+    private const string HttpClients = "System.Net.Http";
+
     /// <summary>
     /// Logs, metrics and traces. Database clients add their own sources when registered; a slice's meters and sources are taken
     /// when their names start with <c>mobile.</c>.
@@ -31,13 +35,13 @@ internal static class Telemetry
         var telemetry = builder.Services.AddOpenTelemetry()
             .WithMetrics(metrics => metrics
                 .AddAspNetCoreInstrumentation()
-                .AddHttpClientInstrumentation()
                 .AddRuntimeInstrumentation()
-                .AddMeter("Polly", "mobile.*"))
+                .AddMeter(HttpClients, "System.Net.NameResolution", "Polly", "mobile.*"))
             .WithTracing(traces => traces
-                .AddSource(builder.Environment.ApplicationName, "mobile.*")
-                .AddAspNetCoreInstrumentation(options => options.Filter = context => !IsRoutine(context.Request.Path))
-                .AddHttpClientInstrumentation(options => options.FilterHttpRequestMessage = request => !IsRoutine(request.RequestUri?.AbsolutePath)));
+                // The client itself names what the conventions ask for; the instrumentation library would do all of it a second time.
+                .AddSource(builder.Environment.ApplicationName, HttpClients, "mobile.*")
+                .AddProcessor<WithoutRoutine>()
+                .AddAspNetCoreInstrumentation(options => options.Filter = context => !IsRoutine(context.Request.Path.Value)));
         if (!string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
         {
             telemetry.UseOtlpExporter();
@@ -45,5 +49,23 @@ internal static class Telemetry
     }
 
     /// <summary>What processes ask one another every second, whatever happens.</summary>
-    private static bool IsRoutine(string? path) => path is "/health" or "/alive" or AppRuleSet.Path or Revocations.FullPath;
+    private static bool IsRoutine(ReadOnlySpan<char> path) => path is "/health" or "/alive" or AppRuleSet.Path or Revocations.FullPath;
+
+    private sealed class WithoutRoutine : BaseProcessor<Activity>
+    {
+        public override void OnEnd(Activity data)
+        {
+            if (data.Kind is ActivityKind.Client && data.Source.Name is HttpClients && IsRoutine(PathOf(data.GetTagItem("url.full") as string)))
+            {
+                data.ActivityTraceFlags &= ~ActivityTraceFlags.Recorded;
+            }
+        }
+
+        private static ReadOnlySpan<char> PathOf(ReadOnlySpan<char> address)
+        {
+            var authority = address[(address.IndexOf("://") + 3)..];
+            var path = authority.IndexOf('/') is >= 0 and var begin ? authority[begin..] : "/";
+            return path.IndexOf('?') is >= 0 and var query ? path[..query] : path;
+        }
+    }
 }
