@@ -175,6 +175,10 @@ internal readonly record struct SourceRecord(string System, string Name)
             ? (int)value
             : throw Wrong(field, string.Create(CultureInfo.InvariantCulture, $"is {value}, no whole number of pieces"));
 
+    /// <summary>In degrees.</summary>
+    public Position Position(double latitude, double longitude, string field) =>
+        Math.Abs(latitude) <= 90 && Math.Abs(longitude) <= 180 ? new(latitude, longitude) : throw Wrong(field, "is no place on earth");
+
     public Money Money(decimal amount, string currency, string field)
     {
         try

@@ -92,7 +92,7 @@ internal sealed class Crm([FromKeyedServices(Crm.Name)] RestConnector connector)
         record.Required(address.Postcode),
         record.Required(address.City),
         record.Required(address.Country),
-        address is { Latitude: { } latitude, Longitude: { } longitude } ? new(latitude, longitude) : null);
+        address is { Latitude: { } latitude, Longitude: { } longitude } ? record.Position(latitude, longitude, "addresses.latitude, longitude") : null);
 
     private sealed record CrmPage(List<CrmCustomer?>? Items);
 

@@ -72,6 +72,7 @@ public sealed class AlteredAnswerTests(BackOffice office, AlteredAnswers answers
     [InlineData("/customers/C-000441", "crm", "^.*$", Deep, "cannot be read")]
     [InlineData("/customers/C-000441", "crm", "^.*$", "null", "cannot be read")]
     [InlineData("/customers/C-000441", "crm", "^.*$", "", "cannot be read")]
+    [InlineData("/customers/C-000441", "crm", "\"latitude\":[0-9.]+", "\"latitude\":1e400", "is no place on earth")]
     [InlineData("/products/100441", "pim", "\"ListPrice\":[0-9.]+", "\"ListPrice\":79228162514264337593543950335", "ListPrice is no amount of money")]
     [InlineData("/products/100441", "pim", "\"ListPrice\":[0-9.]+", "\"ListPrice\":1e400", "cannot be read")]
     [InlineData("/products/100441", "pim", "\"Currency\":\"EUR\"", "\"Currency\":\"eu\"", "no ISO 4217 code")]
