@@ -28,5 +28,9 @@ internal static class Text
     public static bool IsSearch([NotNullWhen(true)] string? text) =>
         text?.Trim() is { Length: >= 2 and <= 100 } && text.All(sign => char.IsLetterOrDigit(sign) || " -.,'&+/%@".Contains(sign, StringComparison.Ordinal)) && text.Any(char.IsLetterOrDigit);
 
+    /// <summary>One name of an enumeration, in any case; no number, and no list of names.</summary>
+    public static bool IsName<T>([NotNullWhen(true)] string? text, out T value) where T : struct, Enum =>
+        Enum.TryParse(text, ignoreCase: true, out value) && Enum.IsDefined(value) && value.ToString().Equals(text, StringComparison.OrdinalIgnoreCase);
+
     public static bool IsCountry([NotNullWhen(true)] string? code) => code is [>= 'A' and <= 'Z', >= 'A' and <= 'Z'];
 }

@@ -5,13 +5,20 @@ namespace MobileIntegration.Contracts;
 /// <param name="MinorUnits">The amount in the currency's smallest unit: 1999 is 19.99 EUR or 1999 JPY.</param>
 public sealed record Money(string Currency, long MinorUnits)
 {
+    /// <summary>Of any currency, so that its minor units are a long.</summary>
+    private const decimal MostMajor = 900_000_000_000_000;
+
     /// <summary>Converts an amount in major units.</summary>
-    /// <exception cref="ArgumentException">The code has not three capital letters, or the amount has more decimals than the currency.</exception>
+    /// <exception cref="ArgumentException">The code has not three capital letters, or the amount has more decimals than the currency, or is beyond 900 trillion.</exception>
     public static Money Of(decimal amount, string currency)
     {
         if (currency is not [>= 'A' and <= 'Z', >= 'A' and <= 'Z', >= 'A' and <= 'Z'])
         {
             throw new ArgumentException($"'{currency}' is no ISO 4217 code: three capital letters are.", nameof(currency));
+        }
+        if (Math.Abs(amount) > MostMajor)
+        {
+            throw new ArgumentException($"{amount} is more than {MostMajor}.", nameof(amount));
         }
         var minor = amount * Factor(currency);
         return minor == decimal.Truncate(minor)

@@ -61,7 +61,7 @@ public static class AccountEndpoints
         return TypedResults.Accepted($"{Statuses}/{status.Id}", status);
     }
 
-    private static async Task<Results<Ok<CommandStatus>, ProblemHttpResult>> ShowAsync(
+    private static async Task<Results<Tagged<CommandStatus>, ProblemHttpResult>> ShowAsync(
         Guid id, HttpContext http, CustomersClient customers, SectionCache sections, CancellationToken ct)
     {
         if (await customers.GetCommandAsync(id, ct) is not { } status)
@@ -76,7 +76,7 @@ public static class AccountEndpoints
         {
             sections.Evict($"customer:{status.CustomerId}");
         }
-        return TypedResults.Ok(status);
+        return Tagged.Ok(status);
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> SetPreferencesAsync(

@@ -81,7 +81,7 @@ public static class OrdersEndpoints
         return Accepted(await orders.PlaceAsync(new(order.CustomerId, store, reorder.ShipTo ?? order.ShipTo, lines, reorder.ExpectedTotal), Key(http), ct));
     }
 
-    private static async Task<Results<Ok<CommandStatus>, ProblemHttpResult>> ShowAsync(Guid id, HttpContext http, OrdersClient orders, SectionCache sections, CancellationToken ct)
+    private static async Task<Results<Tagged<CommandStatus>, ProblemHttpResult>> ShowAsync(Guid id, HttpContext http, OrdersClient orders, SectionCache sections, CancellationToken ct)
     {
         if (await orders.GetCommandAsync(id, ct) is not { } status)
         {
@@ -96,7 +96,7 @@ public static class OrdersEndpoints
             // Whoever is told of the end sees what it did on the next screen.
             sections.Evict($"customer:{status.CustomerId}");
         }
-        return TypedResults.Ok(status);
+        return Tagged.Ok(status);
     }
 
     private static ProblemHttpResult NoOrder(string id) => TypedResults.Problem($"There is no order {id}.", statusCode: StatusCodes.Status404NotFound);

@@ -56,7 +56,10 @@ internal static class BackendChange
     private static NewEvent Customer(SourceRecord record, DateTimeOffset at, CrmChange source)
     {
         var id = Id(record, record.Required(source.Id), Ids.IsCustomer, "id");
-        return NewEvent.Of(CustomerChanged.SubjectOf(id), record.Required(source.Rev), at, new CustomerChanged(id, record.Required(source.Changed)));
+        var changed = record.Entries(source.Changed);
+        return changed.All(name => Text.IsPlain(name, 100))
+            ? NewEvent.Of(CustomerChanged.SubjectOf(id), record.Required(source.Rev), at, new CustomerChanged(id, changed))
+            : throw record.Wrong("changed", "has an entry that is no name of a field");
     }
 
     private static NewEvent Order(SourceRecord record, DateTimeOffset at, ErpChange source)
@@ -70,8 +73,8 @@ internal static class BackendChange
             new OrderChanged(
                 id,
                 customer,
-                Status(record, record.Required(source.Status), "status"),
-                source.PreviousStatus is null ? null : Status(record, source.PreviousStatus, "previousStatus")));
+                record.OneOf<OrderStatus>(source.Status, "status"),
+                source.PreviousStatus is null ? null : record.OneOf<OrderStatus>(source.PreviousStatus, "previousStatus")));
     }
 
     private static NewEvent Price(SourceRecord record, DateTimeOffset at, PimChange source)
@@ -94,16 +97,11 @@ internal static class BackendChange
     private static string Id(SourceRecord record, string id, Predicate<string> isValid, string field) =>
         isValid(id) ? id : throw record.Wrong(field, $"is '{Short(id)}'");
 
-    private static OrderStatus Status(SourceRecord record, string status, string field) =>
-        Enum.TryParse<OrderStatus>(status, ignoreCase: true, out var known) && Enum.IsDefined(known) && !char.IsAsciiDigit(status[0])
-            ? known
-            : throw record.Wrong(field, $"is '{Short(status)}'");
-
     private static string? Short(string? text) => text is { Length: > 40 } ? text[..40] + "..." : text;
 
     private sealed record Body(string? Type, DateTimeOffset? Timestamp, JsonElement? Data);
 
-    private sealed record CrmChange(string? Id, long? Rev, List<string>? Changed);
+    private sealed record CrmChange(string? Id, long? Rev, List<string?>? Changed);
 
     private sealed record ErpChange(string? OrderNo, string? CustomerNo, string? Status, string? PreviousStatus, long? Revision);
 

@@ -5,13 +5,15 @@ using Npgsql;
 namespace IntegrationServices.Changes;
 
 /// <summary>What operators see of changes and events, and do with what failed.</summary>
-internal sealed class ChangeOperations(NpgsqlDataSource database, IServiceProvider services)
+internal sealed class ChangeOperations(NpgsqlDataSource database, Sources sources, IServiceProvider services)
 {
     public async Task<ChangesOverview> OverviewAsync(CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var results = await connection.QueryMultipleAsync(new CommandDefinition(OverviewSql, new { systems = BackendChange.Types.Keys.ToArray() }, cancellationToken: ct));
-        return new((await results.ReadAsync<SystemChanges>()).AsList(), (await results.ReadAsync<SubscriptionState>()).AsList());
+        return new(
+            [.. (await results.ReadAsync<SystemChanges>()).Select(system => system with { Sources = sources.Of(system.System) })],
+            (await results.ReadAsync<SubscriptionState>()).AsList());
     }
 
     /// <param name="after">The last one that the caller has seen; null for the oldest.</param>
@@ -119,7 +121,11 @@ internal sealed record ChangesOverview(IReadOnlyList<SystemChanges> Systems, IRe
 /// <param name="LastMessageAt">When its queue last had a message with an id; null for a system without one.</param>
 /// <param name="PolledAt">When it last told something new on being asked; null for a system that cannot be asked.</param>
 /// <param name="SetAside">What could not be understood and nobody has ended yet.</param>
-internal sealed record SystemChanges(string System, DateTime? LastWebhookAt, DateTime? LastMessageAt, DateTime? PolledAt, long SetAside);
+internal sealed record SystemChanges(string System, DateTime? LastWebhookAt, DateTime? LastMessageAt, DateTime? PolledAt, long SetAside)
+{
+    /// <summary>The ways on which it tells of changes, those that are set up.</summary>
+    public IReadOnlyList<SourceState> Sources { get; init; } = [];
+}
 
 internal sealed class SubscriptionState
 {

@@ -1,3 +1,4 @@
+using System.Text;
 using Dapper;
 using Microsoft.Extensions.Options;
 using MobileIntegration.ServiceDefaults;
@@ -150,9 +151,9 @@ internal sealed record Report(string System, string Source, string Reference, st
         }
     }
 
-    /// <summary>PostgreSQL's text has no NUL.</summary>
+    /// <summary>PostgreSQL's text has no NUL, and no half of a surrogate pair.</summary>
     public static Report SetAside(string system, string source, string reference, string content, string reason) =>
         new(system, source, Plain(reference), Plain(content.Length > LongestContent ? content[..LongestContent] : content), null, Plain(reason));
 
-    private static string Plain(string text) => text.Replace('\0', '\uFFFD');
+    private static string Plain(string text) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text.Replace('\0', '\uFFFD')));
 }

@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using IntegrationServices.Reads;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace IntegrationServices.Changes;
@@ -7,6 +8,7 @@ namespace IntegrationServices.Changes;
 public static class ChangesEndpoints
 {
     private const int Most = 100;
+    private const int LongestName = 200;
 
     public static void MapChanges(this IEndpointRouteBuilder app)
     {
@@ -22,10 +24,10 @@ public static class ChangesEndpoints
         changes.MapDelete("/subscriptions/{name}", UnsubscribeAsync).WithSummary("Ends the subscription of a subscriber that is no more");
     }
 
-    private static async Task<Ok<ChangesOverview>> OverviewAsync(ChangeOperations operations, CancellationToken ct) =>
-        TypedResults.Ok(await operations.OverviewAsync(ct));
+    private static async Task<Tagged<ChangesOverview>> OverviewAsync(ChangeOperations operations, CancellationToken ct) =>
+        Tagged.Ok(await operations.OverviewAsync(ct));
 
-    private static async Task<Results<Ok<SetAsidePage>, ValidationProblem>> ListSetAsideAsync(
+    private static async Task<Results<Tagged<SetAsidePage>, ValidationProblem>> ListSetAsideAsync(
         string? status, string? system, Guid? cursor, int? limit, ChangeOperations operations, CancellationToken ct)
     {
         if (limit is < 1 or > Most)
@@ -36,9 +38,13 @@ public static class ChangesEndpoints
         {
             return Invalid.Field("status", "Must be one of open, replayed, discarded.");
         }
+        if (system is not null && !BackendChange.Types.ContainsKey(system))
+        {
+            return Invalid.Field("system", $"Must be one of {string.Join(", ", BackendChange.Types.Keys)}.");
+        }
         var most = limit ?? 50;
         var page = await operations.ListSetAsideAsync(status ?? "open", system, cursor, most, ct);
-        return TypedResults.Ok(new SetAsidePage(page, page.Count == most ? page[^1].Id : null));
+        return Tagged.Ok(new SetAsidePage(page, page.Count == most ? page[^1].Id : null));
     }
 
     private static async Task<Results<Ok<SetAside>, ProblemHttpResult>> ReplaySetAsideAsync(
@@ -58,16 +64,20 @@ public static class ChangesEndpoints
             var now => TypedResults.Ok(now),
         };
 
-    private static async Task<Results<Ok<DeadLetterPage>, ValidationProblem>> ListDeadLettersAsync(
+    private static async Task<Results<Tagged<DeadLetterPage>, ValidationProblem>> ListDeadLettersAsync(
         string? subscription, long? cursor, int? limit, DeadLetters letters, CancellationToken ct)
     {
         if (limit is < 1 or > Most)
         {
             return Invalid.Field("limit", $"Must be from 1 to {Most}.");
         }
+        if (subscription is not null && !Text.IsPlain(subscription, LongestName))
+        {
+            return Invalid.Field("subscription", "Must be the name of a subscription.");
+        }
         var most = limit ?? 50;
         var page = await letters.ListAsync(subscription, cursor, most, ct);
-        return TypedResults.Ok(new DeadLetterPage(page, page.Count == most ? page[^1].Number : null));
+        return Tagged.Ok(new DeadLetterPage(page, page.Count == most ? page[^1].Number : null));
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> ReplayDeadLetterAsync(

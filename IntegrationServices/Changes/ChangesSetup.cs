@@ -23,6 +23,7 @@ public static class ChangesSetup
         builder.Services.AddSingleton<ChangeOperations>();
         builder.Services.AddSingleton<DeadLetters>();
         builder.Services.AddSingleton<ChangeMetrics>();
+        builder.Services.AddSingleton<Sources>();
         builder.Services.AddHttpClient(WebhookOrders.HttpClientName);
         builder.Services.AddHostedService<WebhookOrders>();
         builder.Services.AddHostedService<Polling>();

@@ -11,9 +11,10 @@ namespace IntegrationServices.Changes;
 /// or file has told already tells nothing more. One replica asks a system at a time.
 /// </summary>
 internal sealed class Polling(
-    ChangeStore store, [FromKeyedServices(Wms.Name)] SqlConnector wms, [FromKeyedServices(Pim.Name)] RestConnector pim, ChangeMetrics metrics,
+    ChangeStore store, [FromKeyedServices(Wms.Name)] SqlConnector wms, [FromKeyedServices(Pim.Name)] RestConnector pim, Sources sources, ChangeMetrics metrics,
     IOptions<ChangesOptions> options, TimeProvider time, ILogger<Polling> logger) : BackgroundService
 {
+    private const string Source = "poll";
     private const int Page = 500;
     private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
 
@@ -21,8 +22,8 @@ internal sealed class Polling(
     private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(1);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        RepeatAsync("the Wms cannot be asked for movements", PollWmsAsync, stoppingToken),
-        RepeatAsync("the Pim cannot be asked for prices", PollPimAsync, stoppingToken),
+        RepeatAsync("the Wms cannot be asked for movements", AskAsync(Wms.Name, PollWmsAsync), stoppingToken),
+        RepeatAsync("the Pim cannot be asked for prices", AskAsync(Pim.Name, PollPimAsync), stoppingToken),
         RepeatAsync("what is past keeping cannot be forgotten", store.PruneAsync, stoppingToken, PruneEvery));
 
     /// <summary>All movements since the last look.</summary>
@@ -47,7 +48,7 @@ internal sealed class Polling(
             if (read > 0)
             {
                 var reports = moves.Where(move => move.newest).Select(move => Report.Of(
-                    Wms.Name, "poll", $"movement {move.mv_no}",
+                    Wms.Name, Source, $"movement {move.mv_no}",
                     BackendChange.Write("stock.moved", StockLine.Time(move.mv_dt, move.mv_tm) ?? time.GetUtcNow(), new
                     {
                         mvNo = move.mv_no,
@@ -56,7 +57,7 @@ internal sealed class Polling(
                         qtyOh = move.qty_oh,
                         qtyRsv = move.qty_rsv,
                     }))).ToList();
-                metrics.Count(Wms.Name, "poll", await ChangeStore.TakeAsync(transaction, reports, ct));
+                metrics.Count(Wms.Name, Source, await ChangeStore.TakeAsync(transaction, reports, ct));
                 await ChangeStore.MoveMarkAsync(transaction, Wms.Name, moves[^1].mv_no.ToString(CultureInfo.InvariantCulture), ct);
                 await transaction.CommitAsync(ct);
             }
@@ -87,9 +88,9 @@ internal sealed class Polling(
             products = await pim.GetODataAsync<PimProduct>(
                 $"/pim/odata/Products?$select=Sku,ListPrice,SalePrice,Currency,Revision,LastModified&$orderby=LastModified,Sku&$top={Page}&$filter={filter}", Page, ct);
             var reports = products.ConvertAll(product => Report.Of(
-                Pim.Name, "poll", $"product {product.Sku} revision {product.Revision}",
+                Pim.Name, Source, $"product {product.Sku} revision {product.Revision}",
                 BackendChange.Write("product.price_changed", product.LastModified ?? time.GetUtcNow(), product)));
-            metrics.Count(Pim.Name, "poll", await ChangeStore.TakeAsync(transaction, reports, ct));
+            metrics.Count(Pim.Name, Source, await ChangeStore.TakeAsync(transaction, reports, ct));
             if (products.Count > 0)
             {
                 var record = new SourceRecord(Pim.Name, $"product {products[^1].Sku}");
@@ -101,6 +102,20 @@ internal sealed class Polling(
         await ChangeStore.MoveMarkAsync(transaction, Pim.Name, newest.ToString("O", CultureInfo.InvariantCulture), ct);
         await transaction.CommitAsync(ct);
     }
+
+    private Func<CancellationToken, Task> AskAsync(string system, Func<CancellationToken, Task> pollAsync) => async ct =>
+    {
+        try
+        {
+            await pollAsync(ct);
+            sources.Works(system, Source);
+        }
+        catch (Exception exception) when (!ct.IsCancellationRequested)
+        {
+            sources.Fails(system, Source, exception.Message);
+            throw;
+        }
+    };
 
     private async Task RepeatAsync(string otherwise, Func<CancellationToken, Task> stepAsync, CancellationToken ct, TimeSpan? every = null)
     {

@@ -11,8 +11,10 @@ namespace IntegrationServices.Changes;
 /// Takes the changes that systems report on queues (AMQP 0.9.1). A message is acknowledged when it is in the database, so what this process or the database
 /// loses on the way is delivered again; it then counts once, by its id and by its version.
 /// </summary>
-internal sealed class Queues(ChangeStore store, ChangeMetrics metrics, IOptions<ChangesOptions> options, TimeProvider time, ILogger<Queues> logger) : BackgroundService
+internal sealed class Queues(
+    ChangeStore store, Sources sources, ChangeMetrics metrics, IOptions<ChangesOptions> options, TimeProvider time, ILogger<Queues> logger) : BackgroundService
 {
+    private const string Source = "message";
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
@@ -22,6 +24,7 @@ internal sealed class Queues(ChangeStore store, ChangeMetrics metrics, IOptions<
     private async Task KeepAsync(string system, QueueOptions queue, CancellationToken ct)
     {
         var retry = FirstRetry;
+        sources.Fails(system, Source, "It has not been connected yet.");
         while (!ct.IsCancellationRequested)
         {
             try
@@ -30,8 +33,9 @@ internal sealed class Queues(ChangeStore store, ChangeMetrics metrics, IOptions<
             }
             catch (Exception exception) when (!ct.IsCancellationRequested)
             {
-                logger.LogWarning(
-                    "The queue {Queue} of {System} at {Host} cannot be read now, tried again in {Pause}: {Reason}", queue.Queue, system, queue.Address!.Host, retry, exception.Message);
+                var reason = exception.GetBaseException().Message;
+                sources.Fails(system, Source, $"The queue {queue.Queue} at {queue.Address!.Host}: {reason}");
+                logger.LogWarning("The queue {Queue} of {System} at {Host} cannot be read now, tried again in {Pause}: {Reason}", queue.Queue, system, queue.Address.Host, retry, reason);
                 await Task.Delay(retry, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry;
             }
@@ -61,6 +65,7 @@ internal sealed class Queues(ChangeStore store, ChangeMetrics metrics, IOptions<
             return Task.CompletedTask;
         };
         await channel.BasicConsumeAsync(queue.Queue, autoAck: false, consumer, ct);
+        sources.Works(system, Source);
         logger.LogInformation("The queue {Queue} of {System} is read", queue.Queue, system);
 
         var batch = new List<Message>(queue.Batch);
@@ -70,7 +75,7 @@ internal sealed class Queues(ChangeStore store, ChangeMetrics metrics, IOptions<
             {
                 batch.Add(message);
             }
-            metrics.Count(system, "message", await store.TakeMessagesAsync(system, batch, ct));
+            metrics.Count(system, Source, await store.TakeMessagesAsync(system, batch, ct));
             await channel.BasicAckAsync(batch[^1].Tag, multiple: true, ct);
             batch.Clear();
             works();

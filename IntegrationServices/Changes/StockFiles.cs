@@ -13,7 +13,7 @@ namespace IntegrationServices.Changes;
 /// file holds a lock of the database on its name.
 /// </summary>
 internal sealed class StockFiles(
-    ChangeStore store, DropFolder folder, ChangeMetrics metrics, IOptions<ChangesOptions> options, TimeProvider time, ILogger<StockFiles> logger) : BackgroundService
+    ChangeStore store, DropFolder folder, Sources sources, ChangeMetrics metrics, IOptions<ChangesOptions> options, TimeProvider time, ILogger<StockFiles> logger) : BackgroundService
 {
     private const string File = "file";
     private const int LinesAtOnce = 500;
@@ -46,9 +46,11 @@ internal sealed class StockFiles(
                 await ReadAsync(name, ct);
             }
             folder.Prune(TimeSpan.FromDays(options.Value.KeepDays));
+            sources.Works(Wms.Name, File);
         }
         catch (Exception exception) when (!ct.IsCancellationRequested)
         {
+            sources.Fails(Wms.Name, File, exception.Message);
             logger.LogError(exception, "Files of the drop folder {Folder} cannot be read now", folder.Path);
         }
     }

@@ -7,8 +7,9 @@ namespace IntegrationServices.Changes;
 /// restored from a backup has forgotten it.
 /// </summary>
 internal sealed class WebhookOrders(
-    ChangeStore store, IHttpClientFactory http, IOptions<ChangesOptions> options, TimeProvider time, ILogger<WebhookOrders> logger) : BackgroundService
+    ChangeStore store, Sources sources, IHttpClientFactory http, IOptions<ChangesOptions> options, TimeProvider time, ILogger<WebhookOrders> logger) : BackgroundService
 {
+    private const string Source = "webhook";
     public const string HttpClientName = "webhook-orders";
     private static readonly TimeSpan Again = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
@@ -28,9 +29,11 @@ internal sealed class WebhookOrders(
             {
                 await OrderAsync(system, url, events, ct);
                 retry = FirstRetry;
+                sources.Works(system, Source);
             }
             catch (Exception exception) when (!ct.IsCancellationRequested)
             {
+                sources.Fails(system, Source, $"They cannot be ordered: {exception.Message}");
                 logger.LogWarning("The webhooks of {System} cannot be ordered now, tried again in {Pause}: {Reason}", system, retry, exception.Message);
                 pause = retry;
                 retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry;

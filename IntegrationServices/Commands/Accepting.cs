@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text.Json;
+using IntegrationServices.Reads;
 using Microsoft.AspNetCore.Http.HttpResults;
 using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;
@@ -39,7 +40,7 @@ internal static class Accepting
     }
 
     /// <summary>The status of a command of one of these kinds, for its customer and the back office.</summary>
-    public static async Task<Results<Ok<CommandStatus>, ProblemHttpResult>> ShowAsync(
+    public static async Task<Results<Tagged<CommandStatus>, ProblemHttpResult>> ShowAsync(
         this CommandStore store, Guid id, HttpContext http, string[] kinds, CancellationToken ct)
     {
         // The command of another customer is not there.
@@ -51,7 +52,7 @@ internal static class Accepting
         {
             http.Response.Headers.RetryAfter = "1";
         }
-        return TypedResults.Ok(status);
+        return Tagged.Ok(status);
     }
 
     private static string Caller(ClaimsPrincipal user)

@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using IntegrationServices.Reads;
 using Microsoft.AspNetCore.Http.HttpResults;
 using MobileIntegration.Contracts;
 
@@ -18,24 +19,28 @@ public static class CommandsEndpoints
         commands.MapPost("/{id:guid}/discard", DiscardAsync).WithSummary("A dead letter is given up and what it did is undone; idempotent, audited").ProducesProblem(404).ProducesProblem(409);
     }
 
-    private static async Task<Results<Ok<CommandPage>, ValidationProblem>> ListAsync(
+    private static async Task<Results<Tagged<CommandPage>, ValidationProblem>> ListAsync(
         string? status, string? kind, Guid? cursor, int? limit, CommandOperations operations, CancellationToken ct)
     {
         if (limit is < 1 or > MostCommands)
         {
             return Invalid.Field("limit", $"Must be from 1 to {MostCommands}.");
         }
-        if (!Enum.TryParse<CommandStatusCode>(status ?? nameof(CommandStatusCode.Dead), ignoreCase: true, out var wanted) || !Enum.IsDefined(wanted))
+        if (!Text.IsName<CommandStatusCode>(status ?? nameof(CommandStatusCode.Dead), out var wanted))
         {
             return Invalid.Field("status", "Must be one of accepted, running, done, refused, dead, discarded.");
         }
+        if (kind is not null && !Text.IsPlain(kind, 100))
+        {
+            return Invalid.Field("kind", "Must be a kind of command such as place-order.");
+        }
         var most = limit ?? 50;
         var page = await operations.ListAsync(wanted, kind, cursor, most, ct);
-        return TypedResults.Ok(new CommandPage(page, page.Count == most ? page[^1].Command.Id : null));
+        return Tagged.Ok(new CommandPage(page, page.Count == most ? page[^1].Command.Id : null));
     }
 
-    private static async Task<Results<Ok<OperatorCommand>, ProblemHttpResult>> GetAsync(Guid id, CommandOperations operations, CancellationToken ct) =>
-        await operations.FindAsync(id, ct) is { } command ? TypedResults.Ok(command) : Unknown(id);
+    private static async Task<Results<Tagged<OperatorCommand>, ProblemHttpResult>> GetAsync(Guid id, CommandOperations operations, CancellationToken ct) =>
+        await operations.FindAsync(id, ct) is { } command ? Tagged.Ok(command) : Unknown(id);
 
     private static async Task<Results<Ok<OperatorCommand>, ProblemHttpResult>> ReplayAsync(
         Guid id, ClaimsPrincipal caller, CommandOperations operations, CancellationToken ct)

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Options;
@@ -152,6 +153,31 @@ internal readonly record struct SourceRecord(string System, string Name)
 
     public T Required<T>(T? value, [CallerArgumentExpression(nameof(value))] string field = "") where T : struct =>
         value ?? throw Missing(field);
+
+    /// <summary>A list that must be there, in which every entry must be one.</summary>
+    public IReadOnlyList<T> Entries<T>(IReadOnlyList<T?>? list, [CallerArgumentExpression(nameof(list))] string field = "") where T : class
+    {
+        var there = Required(list, field);
+        List<T> entries = [.. there.OfType<T>()];
+        return entries.Count == there.Count ? entries : throw Wrong(field, "has an empty entry");
+    }
+
+    /// <summary>One of the names that the model has.</summary>
+    public T OneOf<T>(string? name, [CallerArgumentExpression(nameof(name))] string field = "") where T : struct, Enum
+    {
+        var there = Required(name, field);
+        return Text.IsName<T>(there, out var known) ? known : throw Wrong(field, $"is '{(there.Length > 40 ? there[..40] + "..." : there)}'");
+    }
+
+    /// <summary>A number of pieces.</summary>
+    public int Whole(decimal? number, [CallerArgumentExpression(nameof(number))] string field = "") =>
+        Required(number, field) is var value && value == decimal.Truncate(value) && value is >= int.MinValue and <= int.MaxValue
+            ? (int)value
+            : throw Wrong(field, string.Create(CultureInfo.InvariantCulture, $"is {value}, no whole number of pieces"));
+
+    /// <summary>In degrees.</summary>
+    public Position Position(double latitude, double longitude, string field) =>
+        Math.Abs(latitude) <= 90 && Math.Abs(longitude) <= 180 ? new(latitude, longitude) : throw Wrong(field, "is no place on earth");
 
     public Money Money(decimal amount, string currency, string field)
     {

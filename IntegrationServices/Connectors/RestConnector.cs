@@ -67,12 +67,8 @@ internal sealed class RestConnector(string system, HttpClient http, IOptionsMoni
             while (next is not null && items.Count < most)
             {
                 var page = await ReadAsync<ODataPage<T>>(next, deadline);
-                if (page?.Value is null)
-                {
-                    throw BackendException.Unusable(System, $"a page of {next}", "value", "is missing");
-                }
-                items.AddRange(page.Value);
-                next = page.NextLink is null ? null : Local(page.NextLink);
+                items.AddRange(new SourceRecord(System, $"a page of {next}").Entries(page?.Value, "value"));
+                next = page!.NextLink is null ? null : Local(page.NextLink);
             }
             return items;
         }, ct);
@@ -106,7 +102,7 @@ internal sealed class RestConnector(string system, HttpClient http, IOptionsMoni
     internal sealed record Tagged<T>(T Record, EntityTagHeaderValue Tag);
 
     private sealed record ODataPage<T>(
-        List<T>? Value, [property: System.Text.Json.Serialization.JsonPropertyName("@odata.nextLink")] string? NextLink);
+        List<T?>? Value, [property: System.Text.Json.Serialization.JsonPropertyName("@odata.nextLink")] string? NextLink);
 }
 
 internal static class RestConnectorExtensions

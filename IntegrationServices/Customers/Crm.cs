@@ -18,7 +18,7 @@ internal sealed class Crm([FromKeyedServices(Crm.Name)] RestConnector connector)
     {
         var page = await connector.GetAsync<CrmPage>($"/crm/v1/customers?pageSize=200&ids={Uri.EscapeDataString(string.Join(',', ids))}", ct);
         var record = new SourceRecord(Name, "a page of customers");
-        return [.. record.Required(page?.Items).Select(Map)];
+        return [.. record.Entries(page?.Items).Select(Map)];
     }
 
     /// <summary>A page of the customers in whose name, e-mail or city the text is, ordered by id.</summary>
@@ -27,7 +27,7 @@ internal sealed class Crm([FromKeyedServices(Crm.Name)] RestConnector connector)
     public async Task<List<Customer>> SearchAsync(string text, int page, int size, CancellationToken ct)
     {
         var uri = string.Create(CultureInfo.InvariantCulture, $"/crm/v1/customers?page={page}&pageSize={size}&q={Uri.EscapeDataString(text)}");
-        return [.. new SourceRecord(Name, "a page of customers").Required((await connector.GetAsync<CrmPage>(uri, ct))?.Items).Select(Map)];
+        return [.. new SourceRecord(Name, "a page of customers").Entries((await connector.GetAsync<CrmPage>(uri, ct))?.Items, "items").Select(Map)];
     }
 
     /// <summary>Sets the address of a type, or adds it; the same again changes nothing.</summary>
@@ -40,7 +40,7 @@ internal sealed class Crm([FromKeyedServices(Crm.Name)] RestConnector connector)
             return new(IsKnown: false, null);
         }
         var name = type.ToString().ToLowerInvariant();
-        var addresses = new SourceRecord(Name, $"customer {id}").Required(read.Record.Addresses);
+        List<CrmAddress> addresses = [.. new SourceRecord(Name, $"customer {id}").Entries(read.Record.Addresses, "addresses")];
         var former = addresses.Find(one => one.Type == name);
         // Where the new address is on the map is not known.
         var changed = new CrmAddress(name, former?.Primary ?? false, address.Street, address.HouseNumber, address.Postcode, address.City, address.Country, null, null);
@@ -65,7 +65,7 @@ internal sealed class Crm([FromKeyedServices(Crm.Name)] RestConnector connector)
     {
         var record = new SourceRecord(Name, $"customer {source.Id}");
         var loyalty = record.Required(source.Loyalty);
-        var addresses = record.Required(source.Addresses);
+        var addresses = record.Entries(source.Addresses);
         if (addresses.Count is 0)
         {
             throw record.Wrong("addresses", "is empty");
@@ -79,7 +79,7 @@ internal sealed class Crm([FromKeyedServices(Crm.Name)] RestConnector connector)
             source.Phone,
             record.Required(source.Language),
             new(
-                Enum.TryParse<LoyaltyTier>(loyalty.Tier, ignoreCase: true, out var tier) ? tier : throw record.Wrong("loyalty.tier", $"is '{loyalty.Tier}'"),
+                record.OneOf<LoyaltyTier>(loyalty.Tier, "source.Loyalty.Tier"),
                 record.Required(loyalty.Points),
                 record.Required(loyalty.Since)),
             source.Preferences?.FavouriteStore,
@@ -87,17 +87,17 @@ internal sealed class Crm([FromKeyedServices(Crm.Name)] RestConnector connector)
     }
 
     private static Address Map(CrmAddress address, SourceRecord record) => new(
-        Enum.TryParse<AddressType>(address.Type, ignoreCase: true, out var type) ? type : throw record.Wrong("addresses.type", $"is '{address.Type}'"),
+        record.OneOf<AddressType>(address.Type, "source.Addresses.Type"),
         $"{record.Required(address.Street)} {address.HouseNumber}".TrimEnd(),
         record.Required(address.Postcode),
         record.Required(address.City),
         record.Required(address.Country),
-        address is { Latitude: { } latitude, Longitude: { } longitude } ? new(latitude, longitude) : null);
+        address is { Latitude: { } latitude, Longitude: { } longitude } ? record.Position(latitude, longitude, "addresses.latitude, longitude") : null);
 
-    private sealed record CrmPage(List<CrmCustomer>? Items);
+    private sealed record CrmPage(List<CrmCustomer?>? Items);
 
     private sealed record CrmCustomer(
-        string? Id, CrmName? Name, string? Email, string? Phone, string? Language, CrmLoyalty? Loyalty, List<CrmAddress>? Addresses, CrmPreferences? Preferences);
+        string? Id, CrmName? Name, string? Email, string? Phone, string? Language, CrmLoyalty? Loyalty, List<CrmAddress?>? Addresses, CrmPreferences? Preferences);
 
     private sealed record CrmName(string? Salutation, string? Given, string? Family);
 

@@ -36,7 +36,7 @@ public static class CustomersEndpoints
         {
             return Invalid.Field("id", $"Must be {Form}.");
         }
-        if (!Enum.TryParse<AddressType>(type, ignoreCase: true, out var kind) || !Enum.IsDefined(kind))
+        if (!Text.IsName<AddressType>(type, out var kind))
         {
             return Invalid.Field("type", "Must be home, work or delivery.");
         }
@@ -57,10 +57,10 @@ public static class CustomersEndpoints
             : http.RefuseCustomer();
     }
 
-    private static async Task<Results<Ok<CommandStatus>, ProblemHttpResult>> ShowAsync(Guid id, HttpContext http, CommandStore store, ReadCache reads, CancellationToken ct)
+    private static async Task<Results<Tagged<CommandStatus>, ProblemHttpResult>> ShowAsync(Guid id, HttpContext http, CommandStore store, ReadCache reads, CancellationToken ct)
     {
         var shown = await store.ShowAsync(id, http, Kinds, ct);
-        if (shown.Result is Ok<CommandStatus> { Value: { EndedAt: not null } ended })
+        if (shown.Result is Tagged<CommandStatus> { Value: { EndedAt: not null } ended })
         {
             await reads.EvictAsync(Tags.Customer(ended.CustomerId));
         }
@@ -97,7 +97,7 @@ public static class CustomersEndpoints
             : http.RefuseCustomer();
     }
 
-    private static async Task<Results<Ok<Page<Customer>>, ProblemHttpResult, ValidationProblem>> SearchAsync(
+    private static async Task<Results<Tagged<Page<Customer>>, ProblemHttpResult, ValidationProblem>> SearchAsync(
         string? q, int? limit, string? cursor, HttpContext http, Crm crm, CancellationToken ct)
     {
         if (!http.User.HasScope(Scopes.Customers))
@@ -120,6 +120,6 @@ public static class CustomersEndpoints
             return Invalid.Field("cursor", "Is not one of this list: use a Next of the same query, or none.");
         }
         var found = await crm.SearchAsync(q.Trim(), page, size, ct);
-        return TypedResults.Ok(new Page<Customer>(found, found.Count == size ? Cursor.Write(list, (page + 1).ToString(CultureInfo.InvariantCulture)) : null));
+        return Tagged.Ok(new Page<Customer>(found, found.Count == size ? Cursor.Write(list, (page + 1).ToString(CultureInfo.InvariantCulture)) : null));
     }
 }

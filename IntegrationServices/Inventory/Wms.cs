@@ -43,7 +43,7 @@ internal sealed class Wms([FromKeyedServices(Wms.Name)] SqlConnector connector)
             record.Required(row.zip),
             record.Required(row.city),
             record.Required(row.ctry),
-            new((double)record.Required(row.lat), (double)record.Required(row.lon)));
+            record.Position((double)record.Required(row.lat), (double)record.Required(row.lon), "lat, lon"));
     }
 
     /// <summary>Blocked stock (<c>st_cd</c> B) is there but not for sale; a count below the reservations is none.</summary>

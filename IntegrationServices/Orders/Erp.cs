@@ -17,7 +17,7 @@ internal sealed class Erp(SoapConnector<IErpOrderService> connector)
         try
         {
             var headers = await connector.CallAsync(erp => erp.ListOrdersAsync(CustomerNo(customerId), top), ct);
-            return [.. (headers ?? []).Select(Map)];
+            return [.. new SourceRecord(Name, "a list of orders").Entries(headers ?? [], "orders").Select(Map)];
         }
         catch (FaultException<InvalidOrder> fault) when (fault.Detail.Code is "UNKNOWN_CUSTOMER")
         {
@@ -197,11 +197,11 @@ internal sealed class Erp(SoapConnector<IErpOrderService> connector)
             source.Carrier,
             source.TrackingNo,
             source.CancelReason,
-            [.. record.Required(source.Lines).Select(line => new OrderLine(
+            [.. record.Entries(source.Lines).Select(line => new OrderLine(
                 record.Required(line.Position),
                 record.Required(line.ArticleNo),
                 record.Required(line.Description),
-                (int)record.Required(line.Quantity),
+                record.Whole(line.Quantity),
                 record.Money(record.Required(line.UnitPrice), currency, "Lines.UnitPrice"),
                 record.Money(record.Required(line.LineAmount), currency, "Lines.LineAmount")))],
             source.Revision,
@@ -214,7 +214,7 @@ internal sealed class Erp(SoapConnector<IErpOrderService> connector)
             : throw record.Wrong("CustomerNo", $"is '{customerNo}'");
 
     private static OrderStatus Status(SourceRecord record, string? status) =>
-        Enum.TryParse<OrderStatus>(record.Required(status), ignoreCase: true, out var known) ? known : throw record.Wrong("Status", $"is '{status}'");
+        record.OneOf<OrderStatus>(status, "Status");
 
     private static DateTimeOffset Utc(DateTime time) => new(DateTime.SpecifyKind(
         time.Kind is DateTimeKind.Local ? time.ToUniversalTime() : time, DateTimeKind.Utc));

@@ -35,7 +35,7 @@ internal static class OrderRules
         }
         Require(order.Lines is null || order.Lines.Where(line => line is not null).GroupBy(line => line.ProductId).All(same => same.Count() is 1),
             "lines.productId", "Each product is in one line.");
-        Require(order.ExpectedTotal is null or { Currency.Length: 3, MinorUnits: >= 0 }, "expectedTotal", "Must be an amount such as {\"currency\":\"EUR\",\"minorUnits\":1990}.");
+        Require(order.ExpectedTotal is null or { Currency: [>= 'A' and <= 'Z', >= 'A' and <= 'Z', >= 'A' and <= 'Z'], MinorUnits: >= 0 }, "expectedTotal", "Must be an amount such as {\"currency\":\"EUR\",\"minorUnits\":1990}.");
         return errors;
     }
 }

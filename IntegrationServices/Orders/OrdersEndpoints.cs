@@ -70,10 +70,10 @@ public static class OrdersEndpoints
             http, Statuses, CancelOrder.Name, _ => $"order:{id}", order.CustomerId, new CancelOrder.Body(id, order.CustomerId, cancellation.Reason), ct);
     }
 
-    private static async Task<Results<Ok<CommandStatus>, ProblemHttpResult>> ShowAsync(Guid id, HttpContext http, CommandStore store, ReadCache reads, CancellationToken ct)
+    private static async Task<Results<Tagged<CommandStatus>, ProblemHttpResult>> ShowAsync(Guid id, HttpContext http, CommandStore store, ReadCache reads, CancellationToken ct)
     {
         var shown = await store.ShowAsync(id, http, Kinds, ct);
-        if (shown.Result is Ok<CommandStatus> { Value: { EndedAt: not null } ended })
+        if (shown.Result is Tagged<CommandStatus> { Value: { EndedAt: not null } ended })
         {
             await reads.EvictAsync(Tags.OrdersOf(ended.CustomerId), Tags.Order(ended.OrderId ?? ""));
         }

@@ -112,7 +112,7 @@ public static class ProductsEndpoints
         return Cached.Ok(read.Select(page => page!));
     }
 
-    private static async Task<Results<Ok<Delta<Product>>, ValidationProblem>> ChangesAsync(
+    private static async Task<Results<Tagged<Delta<Product>>, ValidationProblem>> ChangesAsync(
         string? since, int? limit, Pim pim, TimeProvider time, CancellationToken ct)
     {
         const string List = "products/changes";
@@ -128,14 +128,14 @@ public static class ProductsEndpoints
         if (since is null)
         {
             // Who has nothing yet reads the list; from now on there are changes.
-            return TypedResults.Ok(new Delta<Product>([], ChangeCursor.Write(List, time.GetUtcNow() - Overlap, ""), More: false));
+            return Tagged.Ok(new Delta<Product>([], ChangeCursor.Write(List, time.GetUtcNow() - Overlap, ""), More: false));
         }
         var changed = await pim.ChangedAsync(at, id, size, ct);
         var more = changed.Count == size;
         var last = changed.Count is 0 ? (At: at, Id: id) : (At: changed[^1].ChangedAt ?? at, changed[^1].Id);
         var safe = time.GetUtcNow() - Overlap;
         var next = more || last.At <= safe ? ChangeCursor.Write(List, last.At, last.Id) : ChangeCursor.Write(List, safe < at ? at : safe, "");
-        return TypedResults.Ok(new Delta<Product>(changed, next, more));
+        return Tagged.Ok(new Delta<Product>(changed, next, more));
     }
 
     private static async Task<Cached<List<Category>>> CategoriesAsync(ReadCache reads, Pim pim, CancellationToken ct)

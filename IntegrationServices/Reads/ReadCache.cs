@@ -97,7 +97,7 @@ internal sealed class ReadCache(HybridCache cache, IOptionsMonitor<ReadsOptions>
                     ? await AskAsync(ct)
                     : (await cache.GetOrCreateAsync($"{kind}|many|{string.Join(',', missing)}", async _ => new Kept<List<T>>(await AskAsync(CancellationToken.None), time.GetUtcNow()),
                         Joined, cancellationToken: CancellationToken.None).AsTask().WaitAsync(ct)).Data!;
-                var byId = answer.ToDictionary(idOf, StringComparer.Ordinal);
+                var byId = ById(answer, idOf);
                 foreach (var id in missing)
                 {
                     found[id] = new(byId.GetValueOrDefault(id), time.GetUtcNow());
@@ -124,7 +124,7 @@ internal sealed class ReadCache(HybridCache cache, IOptionsMonitor<ReadsOptions>
         async Task<List<T>> AskAsync(CancellationToken token)
         {
             var answer = await ask(missing, token);
-            var byId = answer.ToDictionary(idOf, StringComparer.Ordinal);
+            var byId = ById(answer, idOf);
             var now = time.GetUtcNow();
             await Task.WhenAll(missing.Select(async id =>
             {
@@ -143,19 +143,31 @@ internal sealed class ReadCache(HybridCache cache, IOptionsMonitor<ReadsOptions>
     /// What is kept under these tags is no longer fresh, here and for whoever next reads it from Redis. It still stands in for an answer that does not come.
     /// Every process hears of changes by events (<see cref="ReadsSetup"/>); this is for who knows sooner.
     /// </summary>
-    public ValueTask EvictAsync(params string[] tags) => cache.RemoveByTagAsync(tags);
-
-    /// <summary>The same, without waiting for Redis.</summary>
-    public async void Evict(string[] tags)
+    /// <remarks>Without Redis it is so here; a process that starts later may read what is fresh until its time ends.</remarks>
+    public async Task EvictAsync(params string[] tags)
     {
-        try
+        foreach (var tag in tags)
         {
-            await EvictAsync(tags);
+            try
+            {
+                await cache.RemoveByTagAsync(tag);
+            }
+            catch (Exception exception)
+            {
+                logger.LogWarning("That {Tag} is no longer fresh cannot be told to Redis: {Reason}", tag, exception.Message);
+            }
         }
-        catch (Exception exception)
+    }
+
+    /// <summary>A system that names a record twice means the same one.</summary>
+    private static Dictionary<string, T> ById<T>(List<T> answer, Func<T, string> idOf)
+    {
+        var byId = new Dictionary<string, T>(answer.Count, StringComparer.Ordinal);
+        foreach (var one in answer)
         {
-            logger.LogWarning(exception, "What is kept of {Tags} stays fresh until its time ends", string.Join(", ", tags));
+            byId[idOf(one)] = one;
         }
+        return byId;
     }
 
     private async Task<Kept<T>?> LookAsync<T>(string name) where T : class =>

@@ -56,7 +56,8 @@ internal sealed class ReadEvictions(ReadCache cache)
         // That it listens from now on says nothing; that it listens again, that something may have been missed.
         if (news.Subject is not null || _listens)
         {
-            cache.Evict(TagsOf(news));
+            // Nobody waits for Redis.
+            _ = cache.EvictAsync(TagsOf(news));
         }
         _listens = true;
     }

@@ -18,7 +18,9 @@ public sealed class MoneyTests
     [InlineData("1", "eur")]
     [InlineData("1", "EURO")]
     [InlineData("1", "")]
-    public void An_amount_that_would_be_rounded_or_has_no_currency_is_refused(string amount, string currency) =>
+    [InlineData("79228162514264337593543950335", "EUR")]
+    [InlineData("-900000000000001", "KWD")]
+    public void An_amount_that_would_be_rounded_or_has_no_currency_or_no_end_is_refused(string amount, string currency) =>
         Assert.Throws<ArgumentException>(() => Money.Of(decimal.Parse(amount, System.Globalization.CultureInfo.InvariantCulture), currency));
 
     [Fact]

@@ -9,7 +9,7 @@ public sealed class DashboardTests : IAsyncLifetime
 {
     private readonly Browsing _browsing = new();
 
-    public Task InitializeAsync() => _browsing.StartAsync("--only", "mobile");
+    public Task InitializeAsync() => _browsing.StartAsync("--only", "frontend");
 
     public async Task DisposeAsync() => await _browsing.DisposeAsync();
 
@@ -32,24 +32,24 @@ public sealed class DashboardTests : IAsyncLifetime
             }
         };
         await page.GotoAsync($"{address}/login?t={Browsing.Token}");
-        await Expect(page.GetByRole(AriaRole.Link, new() { Name = "mobile: Running" })).ToBeVisibleAsync();
+        await Expect(page.GetByRole(AriaRole.Link, new() { Name = "frontend: Running" })).ToBeVisibleAsync();
 
         await page.Keyboard.PressAsync("r");
-        var service = page.Locator("tr[data-resource=mobile]");
+        var service = page.Locator("tr[data-resource=frontend]");
         var database = page.Locator("tr[data-resource=postgres]");
         await database.GetByRole(AriaRole.Button, new() { Name = "Stop postgres" }).ClickAsync();
         await Expect(database.Locator(".state")).ToHaveTextAsync("Finished");
-        await service.GetByRole(AriaRole.Button, new() { Name = "Stop mobile" }).ClickAsync();
+        await service.GetByRole(AriaRole.Button, new() { Name = "Stop frontend" }).ClickAsync();
         await Expect(service.Locator(".state")).ToHaveTextAsync("Finished");
-        await service.GetByRole(AriaRole.Button, new() { Name = "Start mobile" }).ClickAsync();
+        await service.GetByRole(AriaRole.Button, new() { Name = "Start frontend" }).ClickAsync();
         await Expect(service.Locator(".state")).ToHaveTextAsync("Waiting");
         await Expect(service).ToContainTextAsync("waits for");
         await database.GetByRole(AriaRole.Button, new() { Name = "Start postgres" }).ClickAsync();
         await Expect(service.Locator(".state")).ToHaveTextAsync("Running", new() { Timeout = 60_000 });
         await Expect(service).ToContainTextAsync("Healthy");
 
-        await service.GetByRole(AriaRole.Link, new() { Name = "mobile", Exact = true }).ClickAsync();
-        await page.GetByRole(AriaRole.Region, new() { Name = "Details of mobile" }).GetByRole(AriaRole.Link, new() { Name = "Console" }).ClickAsync();
+        await service.GetByRole(AriaRole.Link, new() { Name = "frontend", Exact = true }).ClickAsync();
+        await page.GetByRole(AriaRole.Region, new() { Name = "Details of frontend" }).GetByRole(AriaRole.Link, new() { Name = "Console" }).ClickAsync();
         // Lines that came since may have pushed it out of sight.
         await page.GetByLabel("Text").FillAsync("Application started");
         await Expect(page.GetByRole(AriaRole.Log)).ToContainTextAsync("Application started");
@@ -58,7 +58,7 @@ public sealed class DashboardTests : IAsyncLifetime
         Assert.Empty(foreign);
 
         await _browsing.StopAsync();
-        await _browsing.StartAsync("--only", "mobile");
+        await _browsing.StartAsync("--only", "frontend");
         page = await _browsing.LogInAsync();
         await page.Keyboard.PressAsync("y");
         await Expect(page.Locator("tr[data-run]")).ToHaveCountAsync(2);

@@ -24,6 +24,7 @@ public sealed class CatalogTests(BackOffice office)
         Assert.Equal((long)(price * 100), product.GetProperty("price").GetProperty("minorUnits").GetInt64());
         Assert.EndsWith("€", product.GetProperty("price").GetProperty("text").GetString(), StringComparison.Ordinal);
         Assert.Contains("{size}", product.GetProperty("image").GetProperty("url").GetString(), StringComparison.Ordinal);
+        Assert.Equal([160, 320, 640, 1280], product.GetProperty("image").GetProperty("sizes").EnumerateArray().Select(width => width.GetInt32()));
         var stock = await office.Integration.Http.GetFromJsonAsync<JsonElement>("/stock?products=100042");
         foreach (var level in stock.GetProperty("levels").EnumerateArray())
         {

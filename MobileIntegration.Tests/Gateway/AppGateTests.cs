@@ -195,25 +195,23 @@ public sealed class AppGateTests : IAsyncLifetime
         }
     }
 
-    [Theory]
-    [InlineData("X-App-Version", "1.4")]
-    [InlineData("X-App-Version", "")]
-    [InlineData("X-App-Platform", "amiga")]
-    [InlineData("X-Device-Id", "me")]
-    [InlineData("X-App-Id", "")]
-    public async Task A_header_of_an_app_that_cannot_be_read_is_refused(string name, string value)
+    [Fact]
+    public async Task A_header_of_an_app_that_cannot_be_read_is_refused()
     {
         await using var gateway = Start();
-        using var refused = await SendAsync(gateway, "/api/home", "1.5.0", request =>
+        foreach (var (name, value) in ((string, string)[])[("X-App-Version", "1.4"), ("X-App-Version", ""), ("X-App-Platform", "amiga"), ("X-Device-Id", "me"), ("X-App-Id", "")])
         {
-            request.Headers.Remove(name);
-            if (value is not "")
+            using var refused = await SendAsync(gateway, "/api/home", "1.5.0", request =>
             {
-                request.Headers.Add(name, value);
-            }
-        });
-        var problem = await refused.ProblemAsync(400);
-        Assert.Contains(name, problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+                request.Headers.Remove(name);
+                if (value is not "")
+                {
+                    request.Headers.Add(name, value);
+                }
+            });
+            var problem = await refused.ProblemAsync(400);
+            Assert.Contains(name, problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        }
     }
 
     [Fact]

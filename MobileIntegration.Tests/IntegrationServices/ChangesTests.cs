@@ -135,6 +135,26 @@ public sealed class ChangesTests(BackOffice office, ChangesService changes) : IC
         Assert.Contains(reason, Assert.Single(await changes.SetAsideAsync($"msg_aside_{name}")).Reason, StringComparison.OrdinalIgnoreCase);
     }
 
+    [Theory]
+    [InlineData("crm", "nul", "\"customer.updated\"", "{\"id\":\"C-000123\",\"rev\":900,\"changed\":[\"\\u0000\"]}", "changed has an entry")]
+    [InlineData("crm", "half", "\"customer.updated\"", "{\"id\":\"C-000123\",\"rev\":901,\"changed\":[\"\\ud800\"]}", "JSON")]
+    [InlineData("crm", "none", "\"customer.updated\"", "{\"id\":\"C-000123\",\"rev\":902,\"changed\":[null]}", "changed has an empty entry")]
+    [InlineData("pim", "most", "\"product.price_changed\"", "{\"sku\":\"100042\",\"listPrice\":79228162514264337593543950335,\"currency\":\"EUR\",\"revision\":900}", "no amount of money")]
+    [InlineData("erp", "names", "\"order.updated\"", "{\"orderNo\":\"4500001234\",\"customerNo\":\"123\",\"status\":\"OPEN,PICKED\",\"revision\":900}", "status is 'OPEN,PICKED'")]
+    public async Task What_no_database_or_amount_could_hold_is_set_aside_as_well(string system, string name, string type, string data, string reason)
+    {
+        await changes.TakenAsync(system, $"{{\"type\":{type},\"timestamp\":\"2026-07-01T08:00:00Z\",\"data\":{data}}}", $"msg_beyond_{name}");
+        Assert.Contains(reason, Assert.Single(await changes.SetAsideAsync($"msg_beyond_{name}")).Reason, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Theory]
+    [InlineData("/changes/set-aside?system=sap", "system")]
+    [InlineData("/changes/set-aside?system=%00", "system")]
+    [InlineData("/changes/set-aside?status=%00", "status")]
+    [InlineData("/changes/dead-letters?subscription=%00", "subscription")]
+    public async Task A_filter_that_no_list_has_is_named(string path, string parameter) =>
+        Assert.True((await (await _http.GetAsync(path)).ProblemAsync(400)).GetProperty("errors").TryGetProperty(parameter, out _));
+
     [Fact]
     public async Task An_operator_sees_replays_and_discards_what_was_set_aside()
     {

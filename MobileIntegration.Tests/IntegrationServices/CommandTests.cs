@@ -263,56 +263,6 @@ public sealed class CommandTests(BackOffice office)
         await (await own.PostAsync($"/commands/{Guid.NewGuid()}/replay", null)).ProblemAsync(403);
     }
 
-    [Fact]
-    public async Task What_is_wrong_with_an_order_is_named_and_nothing_is_written_down()
-    {
-        var order = await OrderAsync("C-000214");
-        await (await _http.PostAsJsonAsync("/orders", order)).ProblemAsync(400);
-        foreach (var (wrong, field) in ((NewOrder, string)[])
-        [
-            (order with { CustomerId = "123" }, "customerId"),
-            (order with { StoreId = "W'1" }, "storeId"),
-            (order with { Lines = [] }, "lines"),
-            (order with { Lines = [order.Lines[0], order.Lines[0]] }, "lines.productId"),
-            (order with { Lines = [order.Lines[0] with { Quantity = 0 }] }, "lines[0].quantity"),
-            (order with { ShipTo = order.ShipTo with { Name = "a\u0000b" } }, "shipTo.name"),
-            (order with { ShipTo = order.ShipTo with { City = "\uffff" } }, "shipTo.city"),
-            (order with { ShipTo = null! }, "shipTo.street"),
-        ])
-        {
-            var problem = await (await _commands.SendAsync("/orders", wrong)).ProblemAsync(400);
-            Assert.True(problem.GetProperty("errors").TryGetProperty(field, out _), problem.ToString());
-        }
-    }
-
-    [Fact]
-    public async Task A_changed_address_is_in_the_Crm_and_changes_of_one_customer_come_in_their_order()
-    {
-        var crm = new CustomersClient(_http);
-        var before = (await crm.GetAsync("C-000215", default))!;
-        Uri last = null!;
-        await office.WithFaultAsync("crm", new { errorRate = 0.5, errorStatus = 500 }, async () =>
-        {
-            for (var number = 1; number <= 6; number++)
-            {
-                var address = new NewAddress("Neue Straße", $"{number}", "10117", "Berlin", "DE");
-                last = (await _commands.SendAsync("/customers/C-000215/addresses/home", address, method: HttpMethod.Put)).Headers.Location!;
-            }
-            Assert.Equal(CommandStatusCode.Done, (await _commands.EndedAsync(last)).Status);
-        });
-
-        var after = (await crm.GetAsync("C-000215", default))!;
-
-        Assert.Equal("Neue Straße 6", Assert.Single(after.Addresses, address => address.Type is AddressType.Home).Street);
-        Assert.Equal(before.Addresses.Where(address => address.Type is not AddressType.Home), after.Addresses.Where(address => address.Type is not AddressType.Home));
-        var unknown = await _commands.RunAsync("/customers/C-009999/addresses/work", new NewAddress("Ring", "1", "10115", "Berlin", "DE"), HttpMethod.Put);
-        Assert.Equal((CommandStatusCode.Refused, "unknown-customer"), (unknown.Status, unknown.Problem!.Code));
-        using var other = Client(TestAuthority.Shared.CustomerToken("C-000216", "account orders"));
-        await (await other.GetAsync(last)).ProblemAsync(404);
-        await (await new Commands(other).SendAsync("/customers/C-000215/addresses/home", new NewAddress("Ring", "1", "10115", "Berlin", "DE"), method: HttpMethod.Put)).ProblemAsync(403);
-        await (await _commands.SendAsync("/customers/C-000215/addresses/home", new NewAddress("Ring", "1", "10115", "Berlin", "de"), method: HttpMethod.Put)).ProblemAsync(400);
-    }
-
     private HttpClient Client(string token)
     {
         var http = new HttpClient { BaseAddress = _http.BaseAddress };
@@ -347,37 +297,5 @@ public sealed class CommandTests(BackOffice office)
     {
         await using var erp = new NpgsqlConnection(office.BackendDatabase);
         return await erp.ExecuteScalarAsync<long>("select count(*) from erp.orders where external_reference = @reference", new { reference = id.ToString() });
-    }
-}
-
-/// <summary>A caller of commands.</summary>
-internal sealed class Commands(HttpClient http)
-{
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
-    {
-        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-    };
-
-    public Task<HttpResponseMessage> SendAsync<T>(string path, T body, string? key = null, HttpMethod? method = null)
-    {
-        var request = new HttpRequestMessage(method ?? HttpMethod.Post, path) { Content = JsonContent.Create(body, options: Json) };
-        request.Headers.Add("Idempotency-Key", key ?? Guid.NewGuid().ToString());
-        return http.SendAsync(request);
-    }
-
-    public async Task<CommandStatus> RunAsync<T>(string path, T body, HttpMethod? method = null)
-    {
-        var response = await SendAsync(path, body, method: method);
-        Assert.True(response.StatusCode is HttpStatusCode.Accepted, await response.Content.ReadAsStringAsync());
-        return await EndedAsync(response.Headers.Location!);
-    }
-
-    public async Task<CommandStatus> GetAsync(Uri location) => (await http.GetFromJsonAsync<CommandStatus>(location, Json))!;
-
-    public async Task<CommandStatus> EndedAsync(Uri location)
-    {
-        CommandStatus? status = null;
-        await Eventually.TrueAsync(async () => (status = await GetAsync(location)).EndedAt is not null, TimeSpan.FromSeconds(60));
-        return status!;
     }
 }

@@ -57,6 +57,80 @@ public sealed class ConnectorTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_SOAP_call_whose_access_token_is_withdrawn_is_sent_again_with_a_new_one()
+    {
+        var address = await SystemAsync(http => http.Request.Headers.Authorization == "Bearer token-2"
+            ? Results.Text("<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><EchoResponse xmlns=\"urn:echo\"><EchoResult>yes</EchoResult></EchoResponse></s:Body></s:Envelope>", "text/xml")
+            : Results.Unauthorized());
+        var connector = await SoapAsync(address, isSoap12: false, $"TokenAddress={address}token", "ClientId=a:b", "ClientSecret=c%d", "Scope=read");
+        Assert.Equal("yes", await connector.CallAsync(service => service.EchoAsync("yes"), default));
+    }
+
+    [Fact]
+    public async Task What_may_be_repeated_is_tried_again_unless_the_system_says_when_to_come_back()
+    {
+        var (calls, later) = (0, false);
+        var address = await SystemAsync(http =>
+        {
+            var call = Interlocked.Increment(ref calls);
+            if (later)
+            {
+                http.Response.Headers.RetryAfter = "17";
+            }
+            return call < 3 || later ? Results.StatusCode(503) : Results.Ok(new Answer("third"));
+        });
+        var connector = await RestAsync(address, "TimeoutSeconds=60");
+        Assert.Equal(("third", 3), (await AskAsync(connector), calls));
+
+        later = true;
+        var refused = await Assert.ThrowsAsync<BackendException>(() => AskAsync(connector));
+        Assert.Equal((503, TimeSpan.FromSeconds(17), 4), (refused.Status, refused.RetryAfter, calls));
+    }
+
+    [Fact]
+    public async Task An_OData_list_is_read_to_its_end_or_as_far_as_is_wanted_whatever_host_its_links_name()
+    {
+        var address = await SystemAsync(http =>
+        {
+            var page = http.Request.Query["page"].ToString()[0] - '0';
+            return Results.Json(new Dictionary<string, object?>
+            {
+                ["value"] = new[] { new Answer($"{page}") },
+                ["@odata.nextLink"] = page < 4 ? $"http://inside.example/thing?page={page + 1}" : null,
+            });
+        });
+        var connector = await RestAsync(address);
+        Assert.Equal(["1", "2", "3", "4"], (await connector.GetODataAsync<Answer>("/thing?page=1", 100, default)).Select(answer => answer.Text));
+        Assert.Equal(["1", "2"], (await connector.GetODataAsync<Answer>("/thing?page=1", 2, default)).Select(answer => answer.Text));
+    }
+
+    [Fact]
+    public async Task A_change_is_sent_once_and_a_system_that_only_fails_is_left_alone_for_a_moment()
+    {
+        var calls = 0;
+        var address = await SystemAsync(_ =>
+        {
+            Interlocked.Increment(ref calls);
+            return Results.StatusCode(500);
+        });
+        var connector = await RestAsync(address, "TimeoutSeconds=60");
+        Assert.Equal((502, 1), ((await ChangeAsync()).Status, calls));
+
+        BackendException failure;
+        do
+        {
+            failure = await ChangeAsync();
+        }
+        while (calls < 1000 && failure.Status is 502);
+        var reached = calls;
+        Assert.Contains("left alone for a moment", failure.Message, StringComparison.Ordinal);
+        Assert.Equal((503, reached), ((await ChangeAsync()).Status, calls));
+
+        Task<BackendException> ChangeAsync() =>
+            Assert.ThrowsAsync<BackendException>(() => connector.PatchAsync("/thing", new { }, new("\"1\""), default));
+    }
+
+    [Fact]
     public async Task With_mutual_TLS_the_system_knows_us_by_our_certificate()
     {
         var folder = Directory.CreateTempSubdirectory("tls-").FullName;
@@ -159,9 +233,9 @@ public sealed class ConnectorTests : IAsyncLifetime
         return app.Services.GetRequiredKeyedService<RestConnector>("thing");
     }
 
-    private async Task<SoapConnector<IEcho>> SoapAsync(Uri address, bool isSoap12)
+    private async Task<SoapConnector<IEcho>> SoapAsync(Uri address, bool isSoap12, params string[] settings)
     {
-        var (app, _) = await TestServices.StartAsync(builder => builder.AddSoapConnector<IEcho>("thing", "/thing", isSoap12), _ => { }, Arguments(address));
+        var (app, _) = await TestServices.StartAsync(builder => builder.AddSoapConnector<IEcho>("thing", "/thing", isSoap12), _ => { }, Arguments(address, settings));
         _apps.Add(app);
         return app.Services.GetRequiredService<SoapConnector<IEcho>>();
     }

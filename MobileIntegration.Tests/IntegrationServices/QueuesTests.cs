@@ -1,4 +1,5 @@
 #if !ASPIRE
+using System.Net.Http.Json;
 using System.Text;
 using Dapper;
 using IntegrationServices.Customers;
@@ -31,7 +32,7 @@ public sealed class QueuesTests(RabbitMq broker) : IClassFixture<RabbitMq>, IAsy
         await PublishAsync(
             ("m-1", ChangesService.Order("4590000001", 1)), ("m-2", ChangesService.Order("4590000001", 2)), ("m-2", ChangesService.Order("4590000001", 2)),
             ("m-1", ChangesService.Order("4590000001", 1)), (null, ChangesService.Order("4590000001", 3)), (null, ChangesService.Order("4590000001", 2)),
-            ("bad", "{\"type\":\"order.updated\"}"), (null, "no JSON"), ("huge", new string('x', 70_000)), ("m-4", ChangesService.Order("4590000002", 1)));
+            ("bad", "{\"type\":\"order.updated\"}"), (null, "no JSON"), ("huge", "x" + string.Concat(Enumerable.Repeat("😀", 40_000))), ("m-4", ChangesService.Order("4590000002", 1)));
 
         await Eventually.TrueAsync(async () => (await ToldAsync()).Contains("order:4590000002 1"), Patience);
         Assert.Equal(["order:4590000001 1", "order:4590000001 2", "order:4590000001 3", "order:4590000002 1"], (await ToldAsync()).Order());
@@ -77,6 +78,28 @@ public sealed class QueuesTests(RabbitMq broker) : IClassFixture<RabbitMq>, IAsy
         await Eventually.TrueAsync(async () => await CountAsync() == 2, Patience);
     }
 
+    [Fact]
+    public async Task Operators_see_that_a_broker_is_away_since_when_and_why_and_that_it_is_back()
+    {
+        await using var service = Start();
+        await Eventually.TrueAsync(async () => await SourceAsync() is { Works: true, Reason: null }, Patience);
+
+        await broker.KillAsync(async () =>
+        {
+            await Eventually.TrueAsync(async () => await SourceAsync() is { Works: false }, Patience);
+            var began = (await SourceAsync())!.Since;
+            await Eventually.HoldsAsync(
+                async () => Assert.Equal(new("message", false, began, $"The queue {_queue} at 127.0.0.1: Connection refused"), await SourceAsync()), Patience);
+        });
+        await Eventually.TrueAsync(async () => await SourceAsync() is { Works: true, Reason: null }, Patience);
+
+        async Task<SourceState?> SourceAsync()
+        {
+            var overview = await service.Http.GetFromJsonAsync<Overview>("/changes");
+            return overview!.Systems.Single(system => system.System is "erp").Sources.SingleOrDefault(source => source.Source is "message");
+        }
+    }
+
     [Theory]
     [InlineData("Changes__Queues__sap__Address", "amqp://127.0.0.1", "Changes:Queues:sap is no system; there are crm, erp, pim, wms.")]
     [InlineData("Changes__Queues__erp__Address", "http://127.0.0.1", "Changes:Queues:erp:Address must be amqp://user:password@host:port/vhost, or amqps:// for TLS.")]
@@ -88,6 +111,12 @@ public sealed class QueuesTests(RabbitMq broker) : IClassFixture<RabbitMq>, IAsy
         Assert.Equal(1, exitCode);
         Assert.Contains(message, error, StringComparison.Ordinal);
     }
+
+    private sealed record Overview(List<SystemState> Systems);
+
+    private sealed record SystemState(string System, List<SourceState> Sources);
+
+    private sealed record SourceState(string Source, bool Works, DateTime Since, string? Reason);
 
     private TestService<Crm> Start() => new(
         ("Run", "changes"), ("ConnectionStrings:integrationdb", _database), ("ConnectionStrings:wmsdb", _database), ("Changes:PollSeconds", "3600"),

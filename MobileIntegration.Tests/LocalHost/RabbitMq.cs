@@ -32,15 +32,23 @@ public sealed class RabbitMq : IAsyncLifetime
     }
 
     /// <summary>Ends the server with SIGKILL and starts it again on its data.</summary>
-    public Task KillAsync() => RestartAsync(TimeSpan.Zero);
+    /// <param name="meanwhile">What is done while there is none.</param>
+    public Task KillAsync(Func<Task>? meanwhile = null) => RestartAsync(TimeSpan.Zero, meanwhile);
 
     /// <summary>The same with an end in order.</summary>
     public Task RestartAsync() => RestartAsync(TimeSpan.FromSeconds(20));
 
-    private async Task RestartAsync(TimeSpan grace)
+    private async Task RestartAsync(TimeSpan grace, Func<Task>? meanwhile = null)
     {
         await _server!.StopAsync(grace);
-        await StartServerAsync();
+        try
+        {
+            await (meanwhile?.Invoke() ?? Task.CompletedTask);
+        }
+        finally
+        {
+            await StartServerAsync();
+        }
     }
 
     public async Task<IConnection> ConnectAsync() => await new ConnectionFactory { Uri = Address, AutomaticRecoveryEnabled = false }.CreateConnectionAsync();

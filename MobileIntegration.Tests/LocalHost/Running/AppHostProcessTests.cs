@@ -32,7 +32,7 @@ public sealed class AppHostProcessTests : IAsyncLifetime
     [Fact]
     public async Task Ctrl_C_ends_every_process_and_the_next_start_is_clean()
     {
-        var apphost = Start("--only", "mobile,redis");
+        var apphost = Start("--only", "frontend");
         await apphost.WaitForLineAsync("resources are healthy", StartPatience);
         var children = RunningChildren();
         Assert.True(children.Count >= 3);
@@ -41,13 +41,13 @@ public sealed class AppHostProcessTests : IAsyncLifetime
         await apphost.Exited.WaitAsync(EndPatience);
 
         await AssertGoneAsync(children);
-        await Start("--only", "mobile,redis").WaitForLineAsync("resources are healthy", StartPatience);
+        await Start("--only", "frontend").WaitForLineAsync("resources are healthy", StartPatience);
     }
 
     [Fact]
     public async Task A_killed_AppHost_leaves_no_process_and_the_next_start_is_clean()
     {
-        var apphost = Start("--only", "mobile,redis");
+        var apphost = Start("--only", "frontend");
         await apphost.WaitForLineAsync("resources are healthy", StartPatience);
         var children = RunningChildren();
         Assert.True(children.Count >= 3);
@@ -55,20 +55,20 @@ public sealed class AppHostProcessTests : IAsyncLifetime
         apphost.Kill();
 
         await AssertGoneAsync(children);
-        await Start("--only", "mobile,redis").WaitForLineAsync("resources are healthy", StartPatience);
+        await Start("--only", "frontend").WaitForLineAsync("resources are healthy", StartPatience);
     }
 
     [Fact]
     public async Task An_AppHost_killed_while_it_starts_leaves_no_process_and_the_next_start_is_clean()
     {
-        var apphost = Start("--only", "mobile,redis");
+        var apphost = Start("--only", "frontend");
         await Eventually.TrueAsync(() => RunningChildren().Count > 0, StartPatience);
         var children = RunningChildren();
 
         apphost.Kill();
 
         await AssertGoneAsync(children);
-        await Start("--only", "mobile,redis").WaitForLineAsync("resources are healthy", StartPatience);
+        await Start("--only", "frontend").WaitForLineAsync("resources are healthy", StartPatience);
     }
 
     [Fact]
