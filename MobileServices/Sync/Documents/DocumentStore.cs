@@ -6,6 +6,7 @@ using Npgsql;
 namespace MobileServices.Sync.Documents;
 
 /// <summary>A document as the table has it, with the body of the winning revision.</summary>
+/// <param name="TreeBytes">Empty in the feed of changes, which tells nothing of the tree but its leaves.</param>
 internal sealed record StoredDocument(string Id, long Seq, string Rev, bool Deleted, string? Others, byte[] TreeBytes, byte[] Body, string? Attachments)
 {
     private static readonly JsonDocumentOptions Reading = new() { MaxDepth = 1100 };
@@ -41,7 +42,7 @@ internal sealed record StoredBody(string Rev, bool Deleted, byte[] Body, string?
 }
 
 /// <summary>Reads documents and their bodies.</summary>
-internal sealed class DocumentStore(NpgsqlDataSource source)
+internal sealed class DocumentStore([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source)
 {
     public const string Columns = "d.doc_id, d.seq, d.rev, d.deleted, d.others, d.tree, d.body, d.attachments";
 
