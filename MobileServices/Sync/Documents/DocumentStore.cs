@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Revisions;
+using MobileServices.Sync.Scripts;
 using Npgsql;
 
 namespace MobileServices.Sync.Documents;
@@ -17,11 +18,12 @@ internal sealed record StoredDocument(string Id, long Seq, string Rev, bool Dele
 
     public StoredBody Winner => new(Rev, Deleted, Body, Attachments);
 
-    /// <summary>The winner as selectors see it.</summary>
+    /// <summary>The winner as selectors and filters see it, with stubs for its attachments.</summary>
     public JsonDocument ToJson(bool conflicts = false)
     {
         var json = new JsonOut();
         DocumentJson.WriteMembers(json, this, Winner, new(Conflicts: conflicts));
+        DesignFunctions.WriteStubs(json, Attachments);
         json.Raw("}"u8);
         return JsonDocument.Parse(json.Written, Reading);
     }
