@@ -5,10 +5,10 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 const [address, token, seed, calls] = process.argv.slice(2);
-const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-replication"))
+const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-replication")).plugin(require("pouchdb-mapreduce")).plugin(require("pouchdb-find"))
   .defaults({ adapter: "memory", prefix: `differential-${process.pid}-` });
 const app = require("express")();
-app.use("/sync", require("express-pouchdb")(PouchDB, { mode: "minimumForPouchDB", inMemoryConfig: true, logPath: "/dev/null" }));
+app.use("/sync", require("express-pouchdb")(PouchDB, { mode: "minimumForPouchDB", overrideMode: { include: ["routes/find"] }, inMemoryConfig: true, logPath: "/dev/null" }));
 const other = await new Promise((resolve) => { const server = app.listen(0, "127.0.0.1", () => resolve(server)); });
 const servers = [address.replace(/\/$/, ""), `http://127.0.0.1:${other.address().port}`];
 const name = `differential-${seed}`;
@@ -59,20 +59,24 @@ function plain(value, id = value?.id ?? value?._id) {
     return value.map((one) => plain(one, id));
   }
   if (typeof value === "string") {
-    return id?.startsWith("own-") ? value.replace(/^(\d+)-[0-9a-f]{32}$/, "$1-*") : value;
+    return /^(own-|_design)/.test(id) ? value.replace(/^(\d+)-[0-9a-f]{32}$/, "$1-*") : value;
   }
   if (value === null || typeof value !== "object") {
     return value;
   }
   id = value.id ?? value._id ?? id;
-  const entries = Object.entries(value).filter(([key, one]) => !(key === "doc" && one === null)).filter(([key]) => !["seq", "last_seq", "pending", "reason", "_local_seq", "offset", "stack", "name", "message", "docId"].includes(key));
+  if (value._id === "_design/fields") {
+    // How an index is written down is not said.
+    return { _id: value._id };
+  }
+  const entries = Object.entries(value).filter(([key, one]) => !(key === "doc" && one === null)).filter(([key]) => !["seq", "last_seq", "pending", "reason", "_local_seq", "offset", "stack", "name", "message", "docId", "bookmark", "warning"].includes(key));
   const kept = entries.map(([key, one]) => {
     switch (key) {
-      case "_revisions": return [key, id?.startsWith("own-") ? { start: one.start, ids: one.ids.length } : one];
+      case "_revisions": return [key, /^(own-|_design)/.test(id) ? { start: one.start, ids: one.ids.length } : one];
       // Where documents of one request stand among each other is not said, nor what comes twice in it.
       case "results": return [key, one.map((row) => plain(row)).sort((row, two) => (row.id < two.id ? -1 : 1))];
       // Of what is not there the documentation of _bulk_get has an error with the reason; the other server writes as open_revs does.
-      case "docs": return [key, one.map((row) => (row.error ? { missing: row.error.rev } : plain(row)))];
+      case "docs": return [key, one.map((row) => (row.error ? { missing: row.error.rev } : plain(row))).sort((row, two) => (row._id < two._id ? -1 : 1))];
       case "changes": return [key, one.map(({ rev }) => plain(rev, id)).sort()];
       case "_conflicts": case "_deleted_conflicts": case "possible_ancestors": case "missing": return [key, Array.isArray(one) ? [...one].sort() : one];
       case "_attachments": return [key, Object.fromEntries(Object.entries(one).sort().map(([file, { revpos, ...rest }]) => [file, rest]))];
@@ -173,6 +177,35 @@ const kinds = {
     const [id, file] = [own(), `f${next(2)}`];
     return () => ["GET", `/${id}/${file}`];
   },
+  async view() {
+    const some = next(1000);
+    const query = pick([
+      "", "?reduce=false", "?reduce=false&descending=true", "?group=true", `?startkey=${some}&reduce=false`, `?endkey=${some}&inclusive_end=false&reduce=false`, `?startkey=${some}&endkey=${some + 300}`,
+      "?reduce=false&limit=3&skip=1", "?reduce=false&include_docs=true", `?startkey=${some}&endkey=${some - 1}`, "?group=true&limit=2",
+    ]);
+    return () => ["GET", `/_design/app/_view/n${query}`];
+  },
+  async viewKeys() {
+    const keys = Array.from({ length: 3 }, () => next(1000));
+    return () => ["POST", "/_design/app/_view/n?reduce=false", { keys }];
+  },
+  async find() {
+    const [some, ids] = [next(1000), [own(), own(), `tree-${next(6)}`]];
+    // "$lt: The field is less than": one that is not there is in CouchDB nothing to compare, to the other server less than anything. So it has to be there.
+    const selector = pick([
+      { n: { $gt: some } }, { n: { $lte: some, $gt: null } }, { n: { $gte: some, $lt: some + 300 } }, { _id: { $gt: "own-3" } }, { text: { $exists: true } }, { text: { $exists: false }, n: { $gt: null } },
+      { $or: [{ n: { $lt: some, $gt: null } }, { _id: pick(ids) }] }, { _id: { $in: ids } }, { $not: { n: { $gt: some } } }, { n: { $mod: [2, 1] } }, { n: { $type: "number" }, _id: { $regex: "^own-[0-4]$" } }, { n: { $ne: some } }, {},
+    ]);
+    const fields = pick([undefined, undefined, ["_id", "n"]]);
+    return () => ["POST", "/_find", { selector, limit: 1000, ...(fields && { fields }) }];
+  },
+  async sorted() {
+    const [some, order] = [next(1000), pick(["asc", "desc"])];
+    return () => ["POST", "/_find", { selector: { n: { $gt: some } }, sort: [{ n: order }], fields: ["n"], limit: 1000 }];
+  },
+  async index() {
+    return () => ["POST", "/_index", { index: { fields: ["n"] }, ddoc: "fields", name: "n" }];
+  },
   async local() {
     const id = `_local/l${next(3)}`;
     return next(3) ? () => ["GET", `/${id}`] : () => ["PUT", `/${id}`, { n: 1 }];
@@ -214,6 +247,11 @@ function differs(kind, request, ours, theirs) {
 
 for (const server of [0, 1]) {
   assert.equal((await call(server, "PUT", "")).status, 201);
+}
+const design = { _id: "_design/app", views: { n: { map: "function (doc) { if (typeof doc.n === 'number') { emit(doc.n, doc._id); } }", reduce: "_count" } } };
+for (const server of [0, 1]) {
+  assert.equal((await call(server, "PUT", "/_design/app", design)).status, 201);
+  assert.equal((await call(server, ...(await kinds.index())())).json.result, "created");
 }
 let count = 0;
 const found = [];

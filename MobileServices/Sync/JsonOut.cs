@@ -9,19 +9,29 @@ namespace MobileServices.Sync;
 internal sealed class JsonOut(HttpResponse? response = null)
 {
     private const int Enough = 32_768;
+    private const int Least = 512;
 
-    private readonly ArrayBufferWriter<byte> _buffer = new(4096);
+    /// <summary>Stands in a text as it is.</summary>
+    private static readonly SearchValues<char> Plain = SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Select(code => (char)code).Except(['"', '\\'])]);
 
-    public ReadOnlyMemory<byte> Written => _buffer.WrittenMemory;
+    /// <summary>Only while there is something in it: a feed that waits holds none.</summary>
+    private byte[] _bytes = [];
+    private int _length;
 
-    public void Raw(ReadOnlySpan<byte> json) => _buffer.Write(json);
+    public ReadOnlyMemory<byte> Written => _bytes.AsMemory(0, _length);
 
-    public void Raw(string json) => Encoding.UTF8.GetBytes(json, _buffer);
+    public void Raw(ReadOnlySpan<byte> json)
+    {
+        json.CopyTo(Room(json.Length));
+        _length += json.Length;
+    }
+
+    public void Raw(string json) => _length += Encoding.UTF8.GetBytes(json, Room(Encoding.UTF8.GetMaxByteCount(json.Length)));
 
     public void Number(long value)
     {
-        Utf8Formatter.TryFormat(value, _buffer.GetSpan(20), out var written);
-        _buffer.Advance(written);
+        Utf8Formatter.TryFormat(value, Room(20), out var written);
+        _length += written;
     }
 
     public void Flag(bool value) => Raw(value ? "true"u8 : "false"u8);
@@ -29,34 +39,26 @@ internal sealed class JsonOut(HttpResponse? response = null)
     public void Text(string value)
     {
         Raw("\""u8);
-        var encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
-        var plain = true;
-        foreach (var character in value)
-        {
-            if (character is < ' ' or > '~' or '"' or '\\')
-            {
-                plain = false;
-                break;
-            }
-        }
-        Encoding.UTF8.GetBytes(plain ? value : encoder.Encode(value), _buffer);
+        Raw(value.AsSpan().ContainsAnyExcept(Plain) ? JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(value) : value);
         Raw("\""u8);
     }
 
     public void Base64(ReadOnlySpan<byte> bytes)
     {
-        Base64Encode(bytes, _buffer);
+        System.Buffers.Text.Base64.EncodeToUtf8(bytes, Room(System.Buffers.Text.Base64.GetMaxEncodedToUtf8Length(bytes.Length)), out _, out var written);
+        _length += written;
     }
 
     /// <summary>Sends what is there once it is worth a packet.</summary>
-    public ValueTask SendSomeAsync(CancellationToken ct) => _buffer.WrittenCount < Enough ? ValueTask.CompletedTask : new(SendAsync(ct));
+    public ValueTask SendSomeAsync(CancellationToken ct) => _length < Enough ? ValueTask.CompletedTask : new(SendAsync(ct));
 
     public async Task SendAsync(CancellationToken ct)
     {
-        if (_buffer.WrittenCount > 0)
+        if (_length > 0)
         {
-            await response!.Body.WriteAsync(_buffer.WrittenMemory, ct);
-            _buffer.ResetWrittenCount();
+            await response!.Body.WriteAsync(Written, ct);
+            ArrayPool<byte>.Shared.Return(_bytes);
+            (_bytes, _length) = ([], 0);
         }
     }
 
@@ -67,9 +69,18 @@ internal sealed class JsonOut(HttpResponse? response = null)
         await response!.Body.FlushAsync(ct);
     }
 
-    private static void Base64Encode(ReadOnlySpan<byte> bytes, ArrayBufferWriter<byte> buffer)
+    private Span<byte> Room(int bytes)
     {
-        System.Buffers.Text.Base64.EncodeToUtf8(bytes, buffer.GetSpan(System.Buffers.Text.Base64.GetMaxEncodedToUtf8Length(bytes.Length)), out _, out var written);
-        buffer.Advance(written);
+        if (_bytes.Length - _length < bytes)
+        {
+            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_length + bytes, Math.Max(response is null ? Least : 2 * Enough, 2 * _length)));
+            Written.Span.CopyTo(larger);
+            if (_bytes.Length > 0)
+            {
+                ArrayPool<byte>.Shared.Return(_bytes);
+            }
+            _bytes = larger;
+        }
+        return _bytes.AsSpan(_length);
     }
 }

@@ -20,11 +20,22 @@ namespace MobileServices.Sync;
 
 public static class SyncSetup
 {
+    /// <summary>
+    /// The key of the connections for what is read and written all the time: they keep the plans of their statements, and nothing else from one use to the
+    /// next, so they are not reset. No statement there leaves anything behind in its session.
+    /// </summary>
+    internal const string Prepared = "mobiledb";
+
     public static void AddSync(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.AddTokenAuthentication();
         builder.AddNpgsqlDataSource("mobiledb");
+        builder.AddKeyedNpgsqlDataSource(Prepared, settings => settings.DisableHealthChecks = true, source =>
+        {
+            source.Name = "sync";
+            (source.ConnectionStringBuilder.MaxAutoPrepare, source.ConnectionStringBuilder.AutoPrepareMinUsages, source.ConnectionStringBuilder.NoResetOnClose) = (100, 2, true);
+        });
         builder.AddEvents("mobiledb");
         builder.AddMigrations<SyncOptions>("mobiledb", "sync");
         var services = builder.Services;

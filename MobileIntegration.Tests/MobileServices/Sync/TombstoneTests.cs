@@ -108,9 +108,9 @@ public sealed class TombstoneTests(SyncService service) : IClassFixture<SyncServ
         await client.PutAsync("notes/5", "{}");
         await CompactAsync(client);
 
-        foreach (var feed in new[] { "normal", "longpoll", "continuous", "eventsource" })
+        foreach (var asked in new[] { "_changes?feed=normal", "_changes?feed=longpoll", "_changes?feed=continuous", "_changes?feed=eventsource", "_pull?key=id", "_stream?key=id" })
         {
-            var told = await client.GetAsync($"notes/_changes?feed={feed}&since={behind}", 410);
+            var told = await client.GetAsync($"notes/{asked}&since={behind}", 410);
             Assert.Equal("forbidden", (string?)told["error"]);
             Assert.StartsWith("resync_required: ", (string?)told["reason"], StringComparison.Ordinal);
         }

@@ -23,12 +23,11 @@ internal sealed class BoundOutbox(BoundBell bell, IOptions<SyncOptions> options)
             where b.rev = any (@ancestors) and not b.deleted order by array_position(@ancestors, b.rev) limit 1) end, @cancels
         """;
 
-    public async Task AddAsync(NpgsqlConnection connection, DatabaseKey key, long databaseId, List<Edit> edits, CancellationToken ct)
+    /// <summary>Whether what clients write there is noted.</summary>
+    public bool Takes(DatabaseKey key) => key.Owner.Length > 0 && options.Value.Bound.ContainsKey(key.Name);
+
+    public async Task AddAsync(NpgsqlConnection connection, long databaseId, List<Edit> edits, CancellationToken ct)
     {
-        if (key.Owner.Length is 0 || !options.Value.Bound.ContainsKey(key.Name))
-        {
-            return;
-        }
         foreach (var edit in edits.Where(edit => edit.Written is not null && edit.Decide is null && !edit.Id.StartsWith("_design/", StringComparison.Ordinal)))
         {
             var sent = edit.Document;

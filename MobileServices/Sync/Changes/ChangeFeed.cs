@@ -8,7 +8,8 @@ namespace MobileServices.Sync.Changes;
 internal sealed record FeedServices(ChangeReader Reader, ChangeNews News, DocumentJson Documents, SyncMetrics Metrics, TimeProvider Time);
 
 /// <summary>One feed while it is open.</summary>
-internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery query, DatabaseRow database, long since, Floor floor)
+/// <param name="page">The first, when it was read with the database.</param>
+internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery query, DatabaseRow database, long since, Floor floor, ChangePage? page)
 {
     private readonly JsonOut _json = new(call.Http.Response);
     private DatabaseRow _database = database;
@@ -21,7 +22,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
     {
         Begin("application/json");
         _json.Raw(query.Key is null ? "{\"results\":[\n"u8 : "{\"documents\":[\n"u8);
-        await RowsAsync(ct);
+        await RowsAsync(page, ct);
         await EndAsync(ct);
     }
 
@@ -37,14 +38,15 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
         while (true)
         {
             var next = watch.Next;
-            if (await all.Reader.NowAsync(call, ct) is not { } now || now.Id != _database.Id)
+            var (now, first) = await all.Reader.OpenAsync(call.Database, query.SkippedUpTo > _since ? null : _since, _left, query, ct);
+            if (now is null || now.Id != _database.Id)
             {
                 break;
             }
             now.CheckHorizon(_since, floor, now.Horizon);
             _database = now;
             var before = _rows;
-            await RowsAsync(ct);
+            await RowsAsync(first, ct);
             if (_left <= 0 || (lists && _rows > 0))
             {
                 break;
@@ -116,22 +118,23 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
 
     private void Begin(string type) => call.Http.Response.ContentType = type;
 
-    private async Task RowsAsync(CancellationToken ct)
+    private async Task RowsAsync(ChangePage? first, CancellationToken ct)
     {
         var upTo = _database.UpdateSeq;
         var after = query.Descending ? upTo + 1 : _since;
         while (_left > 0 && (query.Descending || after < upTo))
         {
-            var page = await all.Reader.PageAsync(_database.Id, after, query.Descending ? _since : upTo, _left, query, ct);
-            _database.CheckHorizon(_since, floor, page.Horizon);
-            foreach (var row in page.Rows)
+            var next = first ?? await all.Reader.PageAsync(_database.Id, after, query.Descending ? _since : upTo, _left, query, ct);
+            first = null;
+            _database.CheckHorizon(_since, floor, next.Horizon);
+            foreach (var row in next.Rows)
             {
                 await RowAsync(row, ct);
                 _left--;
             }
-            after = page.Last;
-            all.Metrics.Sent(page.Rows.Count);
-            if (page.IsLast)
+            after = next.Last;
+            all.Metrics.Sent(next.Rows.Count);
+            if (next.IsLast)
             {
                 break;
             }

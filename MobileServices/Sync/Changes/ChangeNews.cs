@@ -79,7 +79,8 @@ internal sealed class ChangeNews(NpgsqlDataSource source, IHostApplicationLifeti
             }
             try
             {
-                await using var command = source.CreateCommand($"select pg_notify('{Channel}', $1)");
+                // It may be lost, so it waits for no disk.
+                await using var command = source.CreateCommand($"select set_config('synchronous_commit', 'off', true), pg_notify('{Channel}', $1)");
                 command.Parameters.Add(new() { Value = $"{_self}:{string.Join(',', some)}" });
                 await command.ExecuteNonQueryAsync();
             }

@@ -49,6 +49,9 @@ internal sealed record ChangeQuery
     /// <summary>Documents without revisions are told, with their ids under that name; null for the protocol's rows.</summary>
     public string? Key { get; private init; }
 
+    /// <summary>The rows after <see cref="Since"/> can be asked for before the database is known. A feed that waits looks for itself.</summary>
+    public bool CanGuess => Feed is FeedKind.Normal && !Descending && !IsFresh && Filter.Function is null;
+
     private const long PlainLimit = 1000;
 
     /// <summary>The same sequence for clients that know nothing of revisions.</summary>

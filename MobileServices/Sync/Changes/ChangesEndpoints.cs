@@ -39,15 +39,18 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
 
     private async Task AnswerAsync(SyncCall call, ChangeQuery query)
     {
-        var database = await databases.FindAsync(call);
+        var guess = query.CanGuess ? DatabaseRow.Guess(query.Since) : null;
+        var (row, page) = await services.Reader.OpenAsync(call.Database, guess, query.Limit ?? long.MaxValue, query, call.Aborted);
+        var database = row ?? await databases.FindAsync(call);
         if (query.Filter.Function is not null)
         {
             query = query with { Filter = query.Filter with { Where = await DesignFunctions.FilterAsync(call, query, database, documents) } };
         }
         var (since, floor) = database.SequenceOf(query.Since);
+        page = since == guess && !floor.IsFresh ? page : null;
         try
         {
-            await AnswerAsync(call, query, database, since, since > 0 ? floor : query.IsFresh ? new(database.UpdateSeq, true) : new(database.Horizon, false));
+            await AnswerAsync(call, query, database, since, since > 0 ? floor : query.IsFresh ? new(database.UpdateSeq, true) : new(database.Horizon, false), page);
         }
         catch (SyncException failure) when (failure.Status is 410)
         {
@@ -56,7 +59,7 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
         }
     }
 
-    private async Task AnswerAsync(SyncCall call, ChangeQuery query, DatabaseRow database, long since, Floor floor)
+    private async Task AnswerAsync(SyncCall call, ChangeQuery query, DatabaseRow database, long since, Floor floor, ChangePage? page)
     {
         database.CheckHorizon(since, floor, database.Horizon);
         if (query.Since is not "now")
@@ -68,7 +71,7 @@ internal sealed class ChangesEndpoints(DatabaseStore databases, FeedServices ser
             devices.Asked(call, database.Id, since);
         }
         query = query with { SkippedUpTo = floor.IsFresh ? floor.Seq : 0 };
-        var feed = new ChangeFeed(services, call, query, database, since, floor);
+        var feed = new ChangeFeed(services, call, query, database, since, floor, page);
         if (query.Feed is FeedKind.Normal)
         {
             await feed.NormalAsync(call.Aborted);

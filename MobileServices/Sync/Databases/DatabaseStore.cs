@@ -85,6 +85,14 @@ internal sealed class DatabaseRow
             : (0, default);
     }
 
+    /// <summary>What <see cref="SequenceOf"/> makes of it in all likelihood: unless it is of another database, or of a client that had nothing.</summary>
+    public static long? Guess(string text)
+    {
+        var number = text.AsSpan().Trim('"');
+        var dash = number.IndexOf('-');
+        return TryNumber(dash < 0 ? number : number[..dash], out var seq) ? seq : null;
+    }
+
     /// <exception cref="SyncException">Deletions after that sequence have left the feed.</exception>
     public void CheckHorizon(long seq, Floor floor, long horizon)
     {
@@ -97,14 +105,12 @@ internal sealed class DatabaseRow
     private static bool TryNumber(ReadOnlySpan<char> text, out long number) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
 }
 
-internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOptions> options, TimeProvider time)
+internal sealed class DatabaseStore([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource database, IOptions<SyncOptions> options, TimeProvider time)
 {
     /// <summary>Content may stand there that long before the document that names it.</summary>
     private static readonly TimeSpan BeingWritten = TimeSpan.FromHours(1);
 
-    public const string Columns =
-        "id as Id, name as Name, epoch as Epoch, update_seq as UpdateSeq, purge_seq as PurgeSeq, horizon as Horizon, doc_count as DocCount, deleted_count as DeletedCount, "
-        + "body_bytes as BodyBytes, attachment_bytes as AttachmentBytes, revs_limit as RevsLimit, security as Security";
+    private const string Columns = "id, name, epoch, update_seq, purge_seq, horizon, doc_count, deleted_count, body_bytes, attachment_bytes, revs_limit, security";
 
     /// <exception cref="SyncException">There is none.</exception>
     public async Task<DatabaseRow> FindAsync(SyncCall call) =>
@@ -113,10 +119,34 @@ internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOpti
 
     public async Task<DatabaseRow?> TryFindAsync(DatabaseKey key, CancellationToken ct)
     {
-        await using var connection = await database.OpenConnectionAsync(ct);
-        return await connection.QuerySingleOrDefaultAsync<DatabaseRow>(new CommandDefinition(
-            $"select {Columns} from sync.database where app = @App and owner = @Owner and name = @Name", key, cancellationToken: ct));
+        await using var batch = database.CreateBatch();
+        batch.BatchCommands.Add(ToFind(key));
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        return await ReadAsync(reader, ct);
     }
+
+    /// <summary>The row of a database, for <see cref="ReadAsync"/>; perhaps with what is asked of it in the same round trip.</summary>
+    public static NpgsqlBatchCommand ToFind(DatabaseKey key, string locked = "") => new($"select {Columns} from sync.database where app = $1 and owner = $2 and name = $3 {locked}")
+    {
+        Parameters = { new NpgsqlParameter<string> { TypedValue = key.App }, new NpgsqlParameter<string> { TypedValue = key.Owner }, new NpgsqlParameter<string> { TypedValue = key.Name } },
+    };
+
+    /// <returns>Null when there is none.</returns>
+    public static async Task<DatabaseRow?> ReadAsync(NpgsqlDataReader reader, CancellationToken ct) => !await reader.ReadAsync(ct) ? null : new()
+    {
+        Id = reader.GetInt64(0),
+        Name = reader.GetString(1),
+        Epoch = reader.GetString(2),
+        UpdateSeq = reader.GetInt64(3),
+        PurgeSeq = reader.GetInt64(4),
+        Horizon = reader.GetInt64(5),
+        DocCount = reader.GetInt64(6),
+        DeletedCount = reader.GetInt64(7),
+        BodyBytes = reader.GetInt64(8),
+        AttachmentBytes = reader.GetInt64(9),
+        RevsLimit = reader.GetInt32(10),
+        Security = reader.GetString(11),
+    };
 
     /// <summary>A shared database is there once it is in the settings.</summary>
     public async Task<DatabaseRow> CreateSharedAsync(DatabaseKey key, CancellationToken ct)
@@ -144,8 +174,14 @@ internal sealed class DatabaseStore(NpgsqlDataSource database, IOptions<SyncOpti
     public async Task<long?> DeleteAsync(DatabaseKey key, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        return await connection.ExecuteScalarAsync<long?>(new CommandDefinition(
-            "delete from sync.database where app = @App and owner = @Owner and name = @Name returning id", key, commandTimeout: 120, cancellationToken: ct));
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        // Behind whoever writes to it: none of their documents is left over.
+        var id = await connection.ExecuteScalarAsync<long?>(new CommandDefinition(
+            "select id from sync.database where app = @App and owner = @Owner and name = @Name for update", key, transaction, cancellationToken: ct));
+        await connection.ExecuteAsync(new CommandDefinition(
+            "delete from sync.document where db_id = @id; delete from sync.database where id = @id", new { id }, transaction, commandTimeout: 120, cancellationToken: ct));
+        await transaction.CommitAsync(ct);
+        return id;
     }
 
     public async Task<List<string>> NamesAsync(string app, string owner, CancellationToken ct)

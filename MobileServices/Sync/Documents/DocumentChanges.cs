@@ -81,7 +81,8 @@ internal sealed class DocumentChanges
         }
     }
 
-    public async Task SaveAsync(NpgsqlConnection connection, CancellationToken ct)
+    /// <param name="commits">They end the transaction.</param>
+    public async Task SaveAsync(NpgsqlConnection connection, bool commits, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection);
         if (_superseded.Count > 0)
@@ -120,6 +121,10 @@ internal sealed class DocumentChanges
                 """, _database.Id, _restored.ToArray());
         }
         Count(batch);
+        if (commits)
+        {
+            Add(batch, "commit");
+        }
         await batch.ExecuteNonQueryAsync(ct);
     }
 

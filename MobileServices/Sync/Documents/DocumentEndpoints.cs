@@ -41,7 +41,7 @@ internal static class DocumentEndpoints
             http.Response.StatusCode = StatusCodes.Status304NotModified;
             return;
         }
-        var sends = body.Attachments.FindAll(attachment => parts.Sends(attachment, document.Tree));
+        var sends = body.Attachments.FindAll(attachment => parts.Sends(attachment, document));
         if (sends.Count > 0 && http.Request.Headers.Accept.ToString().Contains("multipart/related", StringComparison.OrdinalIgnoreCase))
         {
             await MultipartWriter.RelatedAsync(call, document, body, parts with { Follows = true }, sends, json, blobs);

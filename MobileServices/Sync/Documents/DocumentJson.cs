@@ -13,13 +13,13 @@ internal sealed record DocumentParts(
     public bool Follows { get; init; }
 
     /// <summary>Whether the content of an attachment goes with the document; a stub otherwise.</summary>
-    public bool Sends(Attachment attachment, RevisionTree tree)
+    public bool Sends(Attachment attachment, StoredDocument document)
     {
         if (AttachmentsSince is null)
         {
             return Attachments;
         }
-        var known = AttachmentsSince.Select(text => Rev.TryParse(text, out var rev) && tree.Contains(rev) ? rev.Generation : 0).DefaultIfEmpty(0).Max();
+        var known = AttachmentsSince.Select(text => Rev.TryParse(text, out var rev) && document.Tree.Contains(rev) ? rev.Generation : 0).DefaultIfEmpty(0).Max();
         return attachment.RevPos > known;
     }
 }
@@ -88,7 +88,7 @@ internal sealed class DocumentJson(BlobStore blobs)
             json.Number(one.RevPos);
             json.Raw(",\"digest\":"u8);
             json.Text(one.Digest);
-            var sends = parts.Sends(one, document.Tree);
+            var sends = parts.Sends(one, document);
             if (sends && !parts.Follows)
             {
                 json.Raw(",\"data\":\""u8);

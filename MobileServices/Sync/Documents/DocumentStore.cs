@@ -1,11 +1,13 @@
 using System.Text.Json;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Revisions;
+using MobileServices.Sync.Scripts;
 using Npgsql;
 
 namespace MobileServices.Sync.Documents;
 
 /// <summary>A document as the table has it, with the body of the winning revision.</summary>
+/// <param name="TreeBytes">Empty in the feed of changes, which tells nothing of the tree but its leaves.</param>
 internal sealed record StoredDocument(string Id, long Seq, string Rev, bool Deleted, string? Others, byte[] TreeBytes, byte[] Body, string? Attachments)
 {
     private static readonly JsonDocumentOptions Reading = new() { MaxDepth = 1100 };
@@ -16,11 +18,12 @@ internal sealed record StoredDocument(string Id, long Seq, string Rev, bool Dele
 
     public StoredBody Winner => new(Rev, Deleted, Body, Attachments);
 
-    /// <summary>The winner as selectors see it.</summary>
+    /// <summary>The winner as selectors and filters see it, with stubs for its attachments.</summary>
     public JsonDocument ToJson(bool conflicts = false)
     {
         var json = new JsonOut();
         DocumentJson.WriteMembers(json, this, Winner, new(Conflicts: conflicts));
+        DesignFunctions.WriteStubs(json, Attachments);
         json.Raw("}"u8);
         return JsonDocument.Parse(json.Written, Reading);
     }
@@ -41,7 +44,7 @@ internal sealed record StoredBody(string Rev, bool Deleted, byte[] Body, string?
 }
 
 /// <summary>Reads documents and their bodies.</summary>
-internal sealed class DocumentStore(NpgsqlDataSource source)
+internal sealed class DocumentStore([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source)
 {
     public const string Columns = "d.doc_id, d.seq, d.rev, d.deleted, d.others, d.tree, d.body, d.attachments";
 

@@ -26,6 +26,19 @@ internal sealed class DocumentWriter(EditTransaction transaction, ChangeNews new
             return;
         }
         var work = new Work(edits);
+        var (queue, isFirst) = Enter(key, work);
+        if (isFirst)
+        {
+            // No other thread is needed for it. Those that came meanwhile are not on the time of this client, which may go.
+            await WriteAsync(key, [work]);
+            _ = RunAsync(key, queue);
+        }
+        await work.Done.Task;
+    }
+
+    /// <returns>Whether it is to be written at once; somebody else is writing otherwise, and takes it from the queue.</returns>
+    private (Queue Queue, bool IsFirst) Enter(DatabaseKey key, Work work)
+    {
         while (true)
         {
             var queue = _queues.GetOrAdd(key, static _ => new());
@@ -35,18 +48,15 @@ internal sealed class DocumentWriter(EditTransaction transaction, ChangeNews new
                 {
                     continue;
                 }
-                queue.Waiting.Enqueue(work);
                 if (queue.IsRunning)
                 {
-                    break;
+                    queue.Waiting.Enqueue(work);
+                    return (queue, false);
                 }
                 queue.IsRunning = true;
+                return (queue, true);
             }
-            // Not on the request's time: what others have handed in is to be written although this client goes.
-            _ = Task.Run(() => RunAsync(key, queue));
-            break;
         }
-        await work.Done.Task;
     }
 
     private async Task RunAsync(DatabaseKey key, Queue queue)

@@ -1,4 +1,3 @@
-using System.Data;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Options;
@@ -16,14 +15,14 @@ namespace MobileServices.Sync.Documents;
 /// Writes documents in one transaction. It holds the lock of the database's row from before it reads a tree until its commit: whoever sees a sequence
 /// sees all that are lower.
 /// </summary>
-internal sealed class EditTransaction(NpgsqlDataSource source, BoundOutbox outbox, IOptions<SyncOptions> options)
+internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source, BoundOutbox outbox, IOptions<SyncOptions> options)
 {
     /// <returns>The database when documents of it changed.</returns>
     /// <exception cref="SyncException">The database is not there.</exception>
     public async Task<long?> RunAsync(DatabaseKey key, List<Edit> edits, CancellationToken ct)
     {
+        // Its begin and commit go with other statements, in two round trips for all. What is not committed when the connection is given back is rolled back.
         await using var connection = await source.OpenConnectionAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, ct);
         var documents = new Dictionary<string, OpenDocument>(StringComparer.Ordinal);
         foreach (var edit in edits)
         {
@@ -49,14 +48,24 @@ internal sealed class EditTransaction(NpgsqlDataSource source, BoundOutbox outbo
         {
             if (edits.Exists(edit => edit.Decide is not null))
             {
-                await transaction.CommitAsync(ct);
+                await CommitAsync(connection, ct);
             }
             return null;
         }
-        await new DocumentChanges(database, changed, Wakes(key) ? Waking.Of(edits) : null).SaveAsync(connection, ct);
-        await outbox.AddAsync(connection, key, database.Id, edits, ct);
-        await transaction.CommitAsync(ct);
+        var more = outbox.Takes(key);
+        await new DocumentChanges(database, changed, Wakes(key) ? Waking.Of(edits) : null).SaveAsync(connection, commits: !more, ct);
+        if (more)
+        {
+            await outbox.AddAsync(connection, database.Id, edits, ct);
+            await CommitAsync(connection, ct);
+        }
         return database.Id;
+    }
+
+    private static async Task CommitAsync(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("commit", connection);
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     private bool Wakes(DatabaseKey key) => options.Value.WakeUp && (key.Owner.Length > 0 || options.Value.Shared.GetValueOrDefault(key.Name) is { WakeUp: true });
@@ -64,11 +73,8 @@ internal sealed class EditTransaction(NpgsqlDataSource source, BoundOutbox outbo
     private async Task<(DatabaseRow Database, Validation Validation)?> OpenAsync(NpgsqlConnection connection, DatabaseKey key, Dictionary<string, OpenDocument> documents, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection);
-        batch.BatchCommands.Add(new("""
-            select id, epoch, update_seq, doc_count, deleted_count, body_bytes, attachment_bytes, revs_limit, security
-            from sync.database where app = $1 and owner = $2 and name = $3 for no key update
-            """)
-        { Parameters = { new() { Value = key.App }, new() { Value = key.Owner }, new() { Value = key.Name } } });
+        batch.BatchCommands.Add(new("begin isolation level read committed"));
+        batch.BatchCommands.Add(DatabaseStore.ToFind(key, "for no key update"));
         // A statement of its own, that sees what was committed while the lock was waited for.
         batch.BatchCommands.Add(new("""
             select d.doc_id, d.rev, d.deleted, d.tree, d.attachments from sync.database s join sync.document d on d.db_id = s.id
@@ -82,23 +88,10 @@ internal sealed class EditTransaction(NpgsqlDataSource source, BoundOutbox outbo
             """)
         { Parameters = { new() { Value = key.App }, new() { Value = key.Owner }, new() { Value = key.Name } } });
         await using var reader = await batch.ExecuteReaderAsync(ct);
-        if (!await reader.ReadAsync(ct))
+        if (await DatabaseStore.ReadAsync(reader, ct) is not { } row)
         {
             return null;
         }
-        var row = new DatabaseRow
-        {
-            Id = reader.GetInt64(0),
-            Name = key.Name,
-            Epoch = reader.GetString(1),
-            UpdateSeq = reader.GetInt64(2),
-            DocCount = reader.GetInt64(3),
-            DeletedCount = reader.GetInt64(4),
-            BodyBytes = reader.GetInt64(5),
-            AttachmentBytes = reader.GetInt64(6),
-            RevsLimit = reader.GetInt32(7),
-            Security = reader.GetString(8),
-        };
         await reader.NextResultAsync(ct);
         while (await reader.ReadAsync(ct))
         {

@@ -8,7 +8,7 @@ using Npgsql;
 namespace MobileServices.Sync.Documents;
 
 /// <summary>Documents that are not replicated: the checkpoints of replications. Each has one revision, <c>0-N</c>.</summary>
-internal sealed class LocalDocuments(NpgsqlDataSource source, DatabaseStore databases, DeviceStates devices)
+internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source, DatabaseStore databases, DeviceStates devices)
 {
     public async Task GetAsync(SyncCall call, string id)
     {

@@ -72,7 +72,8 @@ internal static class DesignFunctions
         return Encoding.UTF8.GetString(json.Written.Span);
     }
 
-    private static void WriteStubs(JsonOut json, string? attachments)
+    /// <summary>The member <c>_attachments</c> without content; nothing when there are none.</summary>
+    public static void WriteStubs(JsonOut json, string? attachments)
     {
         if (attachments is null)
         {

@@ -176,7 +176,7 @@ internal abstract class Reducer
 
         private void Reduce()
         {
-            _parts.Add(_function.Call(_keys.Append(']').ToString(), _values.Append(']').ToString(), "false").ToString());
+            _parts.Add(Call(_keys.Append(']').ToString(), _values.Append(']').ToString(), "false"));
             _keys.Clear();
             _values.Clear();
             _rows = 0;
@@ -188,9 +188,22 @@ internal abstract class Reducer
 
         private void Rereduce()
         {
-            var one = _function.Call("null", $"[{string.Join(',', _parts)}]", "true").ToString();
+            var one = Call("null", $"[{string.Join(',', _parts)}]", "true");
             _parts.Clear();
             _parts.Add(one);
+        }
+
+        /// <summary>What throws makes null, as CouchDB's own server of functions has it; what goes beyond a bound ends the query.</summary>
+        private string Call(string keys, string values, string rereduce)
+        {
+            try
+            {
+                return _function.Call(keys, values, rereduce).ToString();
+            }
+            catch (SyncException failure) when (failure.Error is not "os_process_error")
+            {
+                return "null";
+            }
         }
     }
 }
