@@ -1,5 +1,5 @@
-using System.Threading.Channels;
 using Microsoft.Extensions.Options;
+using MobileIntegration.ServiceDefaults;
 using Npgsql;
 
 namespace IntegrationServices.Commands;
@@ -14,19 +14,17 @@ internal sealed class CommandWorker(
 {
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ShortestSleep = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
 
-    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Bell _bell = new(time);
     private readonly List<Task> _running = [];
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.WhenAll(
-            SurviveAsync(ListenAsync, stoppingToken),
-            SurviveAsync(RenewAsync, stoppingToken),
-            SurviveAsync(PruneAsync, stoppingToken),
-            SurviveAsync(WorkAsync, stoppingToken));
+            SurviveAsync(ListenAsync), SurviveAsync(RenewAsync), SurviveAsync(PruneAsync), SurviveAsync(WorkAsync));
+
+        Task SurviveAsync(Func<CancellationToken, Task> loop) => logger.SurviveAsync("Commands cannot be worked on now", loop, time, stoppingToken);
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -57,21 +55,7 @@ internal sealed class CommandWorker(
             var claimed = free > 0 ? await store.ClaimAsync(saga.Worker, saga.Kinds, free, ct) : [];
             _running.AddRange(claimed.Select(command => Task.Run(() => ProcessAsync(command, ct), CancellationToken.None)));
             var sleep = claimed.Count == free ? LongestSleep : await store.NextDueAsync(saga.Kinds, time.GetElapsedTime(began), ct) ?? LongestSleep;
-            await SleepAsync(sleep < ShortestSleep ? ShortestSleep : sleep > LongestSleep ? LongestSleep : sleep, ct);
-        }
-    }
-
-    private async Task SleepAsync(TimeSpan most, CancellationToken ct)
-    {
-        using var alarm = new CancellationTokenSource(most, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(alarm.Token, ct);
-        try
-        {
-            await _wake.Reader.ReadAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
-        {
-            // Nobody woke it.
+            await _bell.WaitAsync(sleep < ShortestSleep ? ShortestSleep : sleep > LongestSleep ? LongestSleep : sleep, ct);
         }
     }
 
@@ -92,19 +76,19 @@ internal sealed class CommandWorker(
         }
         finally
         {
-            _wake.Writer.TryWrite(true);
+            _bell.Ring();
         }
     }
 
     private async Task ListenAsync(CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        connection.Notification += (_, _) => _wake.Writer.TryWrite(true);
+        connection.Notification += (_, _) => _bell.Ring();
         await using (var listen = new NpgsqlCommand($"listen {CommandStore.Channel}", connection))
         {
             await listen.ExecuteNonQueryAsync(ct);
         }
-        _wake.Writer.TryWrite(true);
+        _bell.Ring();
         while (true)
         {
             await connection.WaitAsync(ct);
@@ -130,26 +114,5 @@ internal sealed class CommandWorker(
             }
         }
         while (await timer.WaitForNextTickAsync(ct));
-    }
-
-    private async Task SurviveAsync(Func<CancellationToken, Task> loop, CancellationToken ct)
-    {
-        while (!ct.IsCancellationRequested)
-        {
-            try
-            {
-                await loop(ct);
-            }
-            catch (Exception exception) when (!ct.IsCancellationRequested)
-            {
-                logger.LogError(exception, "Commands cannot be worked on now");
-                await Task.Delay(AfterFault, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-            catch (Exception)
-            {
-                // This process stops; what is not written down is done again.
-                return;
-            }
-        }
     }
 }

@@ -25,6 +25,10 @@ internal sealed class ConnectorOptions : IValidatableObject
     public int Concurrency { get; set; } = 100;
 
     /// <summary>Sent in the header <see cref="ApiKeyHeader"/>.</summary>
+    /// <summary>Calls within 30 s below which failures, however many, do not open the breaker of HTTP systems; from 2 on, 100 unless set.</summary>
+    [Range(2, 1_000_000, ErrorMessage = "Backends:*:BreakerCalls must be from 2 to 1000000.")]
+    public int BreakerCalls { get; set; } = 100;
+
     public string? ApiKey { get; set; }
 
     public string ApiKeyHeader { get; set; } = "X-Api-Key";
@@ -111,11 +115,13 @@ internal static class ConnectorExtensions
         options.CircuitBreaker.ShouldHandle = attempt => ValueTask.FromResult(isTransient(attempt.Outcome));
     }
 
-    /// <summary>The bulkhead: one slow system holds up so many callers and no more.</summary>
+    /// <summary>The bulkhead: one slow system holds up so many callers and no more. And how many calls the breaker judges by.</summary>
     public static IHttpStandardResiliencePipelineBuilder AddBulkhead(this IHttpStandardResiliencePipelineBuilder pipeline, string system) =>
         pipeline.Configure((options, services) =>
         {
-            var most = services.GetRequiredService<IOptionsMonitor<ConnectorOptions>>().For(system).Concurrency;
+            var connector = services.GetRequiredService<IOptionsMonitor<ConnectorOptions>>().For(system);
+            var most = connector.Concurrency;
+            options.CircuitBreaker.MinimumThroughput = connector.BreakerCalls;
             (options.RateLimiter.DefaultRateLimiterOptions.PermitLimit, options.RateLimiter.DefaultRateLimiterOptions.QueueLimit) = (most, most);
         });
 

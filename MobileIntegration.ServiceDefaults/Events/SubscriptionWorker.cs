@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -22,11 +21,10 @@ internal sealed class SubscriptionWorker : BackgroundService
     /// <summary>What a process that died gives back comes without a notification, so one of the loops looks for it.</summary>
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ShortestSleep = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
     private static readonly ActivitySource Source = new("mobile.events");
 
-    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Bell _bell;
     private readonly Subscription _subscription;
     private readonly SubscriptionStore _store;
     private readonly Inbox? _inbox;
@@ -42,6 +40,7 @@ internal sealed class SubscriptionWorker : BackgroundService
         IMeterFactory meters, TimeProvider time, ILogger<SubscriptionWorker> logger)
     {
         (_subscription, _database, _inbox, _options, _scopes, _time, _logger) = (subscription, database, inbox, options, scopes, time, logger);
+        _bell = new(time);
         _store = new(database, subscription.Name, subscription.Types, options);
         _handled = meters.Create("mobile.events").CreateCounter<long>("mobile.events.handled", "{event}", "Events that subscribers had, by subscription, type and outcome");
         var types = subscription.Types.ToHashSet(StringComparer.Ordinal);
@@ -49,7 +48,7 @@ internal sealed class SubscriptionWorker : BackgroundService
         {
             if (news.Type is null || types.Contains(news.Type))
             {
-                _wake.Writer.TryWrite(true);
+                _bell.Ring();
             }
         });
     }
@@ -65,20 +64,23 @@ internal sealed class SubscriptionWorker : BackgroundService
             ]);
     }
 
+    private Task SurviveAsync(Func<CancellationToken, Task> loop, CancellationToken ct) =>
+        _logger.SurviveAsync($"The subscriber {_subscription.Name} cannot take events now", loop, _time, ct);
+
     /// <param name="isFirst">Whether it looks by itself; the others begin when there is more than that one can do.</param>
     private async Task WorkAsync(bool isFirst, CancellationToken ct)
     {
         var longestSleep = isFirst ? LookEvery : LongestSleep;
         if (!isFirst)
         {
-            await SleepAsync(longestSleep, ct);
+            await _bell.WaitAsync(longestSleep, ct);
         }
         while (true)
         {
             if (await StepAsync(ct) is 0)
             {
                 var sleep = await _store.NextDueAsync(ct) ?? longestSleep;
-                await SleepAsync(sleep < ShortestSleep ? ShortestSleep : sleep > longestSleep ? longestSleep : sleep, ct);
+                await _bell.WaitAsync(sleep < ShortestSleep ? ShortestSleep : sleep > longestSleep ? longestSleep : sleep, ct);
             }
         }
     }
@@ -96,7 +98,7 @@ internal sealed class SubscriptionWorker : BackgroundService
         if (claimed.Count is Batch)
         {
             // There is more than one can do.
-            _wake.Writer.TryWrite(true);
+            _bell.Ring();
         }
         var done = new List<long>();
         var failed = new List<FailedEvent>();
@@ -157,20 +159,6 @@ internal sealed class SubscriptionWorker : BackgroundService
     private void Count(DeliveredEvent delivered, string outcome) =>
         _handled.Add(1, new("subscription", _subscription.Name), new("type", delivered.Type), new("outcome", outcome));
 
-    private async Task SleepAsync(TimeSpan most, CancellationToken ct)
-    {
-        using var alarm = new CancellationTokenSource(most, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(alarm.Token, ct);
-        try
-        {
-            await _wake.Reader.ReadAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
-        {
-            // Nobody woke it.
-        }
-    }
-
     private async Task PruneAsync(CancellationToken ct)
     {
         using var timer = new PeriodicTimer(PruneEvery, _time);
@@ -184,28 +172,5 @@ internal sealed class SubscriptionWorker : BackgroundService
             }
         }
         while (await timer.WaitForNextTickAsync(ct));
-    }
-
-    /// <summary>Until it succeeds or the process stops.</summary>
-    private async Task SurviveAsync(Func<CancellationToken, Task> loop, CancellationToken ct)
-    {
-        while (!ct.IsCancellationRequested)
-        {
-            try
-            {
-                await loop(ct);
-                return;
-            }
-            catch (Exception exception) when (!ct.IsCancellationRequested)
-            {
-                _logger.LogError(exception, "The subscriber {Subscription} cannot take events now", _subscription.Name);
-                await Task.Delay(AfterFault, _time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-            catch (Exception)
-            {
-                // This process stops; what is not written down is had again.
-                return;
-            }
-        }
     }
 }

@@ -1,10 +1,10 @@
-using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using MobileServices.Push.Deliveries;
 using MobileServices.Push.Messages;
 using MobileServices.Push.Networks;
 using MobileServices.Push.Networks.Own;
 using MobileServices.Push.Webhooks;
+using MobileIntegration.ServiceDefaults;
 using Npgsql;
 
 namespace MobileServices.Push;
@@ -23,11 +23,10 @@ internal sealed class PushWorker(
     /// <summary>Batches of one network at a time: one is claimed and written down while another is sent.</summary>
     private const int Batches = 2;
     private static readonly TimeSpan ShortestSleep = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ExpireEvery = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
 
-    private readonly List<Channel<bool>> _wakes = [];
+    private readonly List<Bell> _bells = [];
 
     private TimeSpan Poll => TimeSpan.FromSeconds(options.Value.PollSeconds);
 
@@ -43,40 +42,42 @@ internal sealed class PushWorker(
             .. senders.Select(sender => SurviveAsync(SendAsync(sender, Wake()), stoppingToken))]);
     }
 
-    private Channel<bool> Wake()
+    private Task SurviveAsync(Func<CancellationToken, Task> loop, CancellationToken ct) => logger.SurviveAsync("Push cannot be worked on now", loop, time, ct);
+
+    private Bell Wake()
     {
-        var wake = System.Threading.Channels.Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-        _wakes.Add(wake);
-        return wake;
+        var bell = new Bell(time);
+        _bells.Add(bell);
+        return bell;
     }
 
-    private Func<CancellationToken, Task> FanOutAsync(Channel<bool> wake) => async ct =>
+    private Func<CancellationToken, Task> FanOutAsync(Bell bell) => async ct =>
     {
         while (true)
         {
             while (await fanOut.StepAsync(ct))
             {
             }
-            await SleepAsync(wake, await fanOut.NextAsync(ct), ct);
+            await SleepAsync(bell, await fanOut.NextAsync(ct), ct);
         }
     };
 
-    private Func<CancellationToken, Task> TellAsync(Channel<bool> wake)
+    private Func<CancellationToken, Task> TellAsync(Bell bell)
     {
-        webhooks.Ended = () => wake.Writer.TryWrite(true);
+        webhooks.Ended = () => bell.Ring();
         return async ct =>
         {
             while (true)
             {
-                await SleepAsync(wake, await webhooks.StepAsync(ct), ct);
+                await SleepAsync(bell, await webhooks.StepAsync(ct), ct);
             }
         };
     }
 
-    private Func<CancellationToken, Task> SendAsync(Sender sender, Channel<bool> wake) => async ct =>
+    private Func<CancellationToken, Task> SendAsync(Sender sender, Bell bell) => async ct =>
     {
         var running = new List<Task>();
-        sender.PutBack = () => wake.Writer.TryWrite(true);
+        sender.PutBack = () => bell.Ring();
         try
         {
             while (true)
@@ -92,7 +93,7 @@ internal sealed class PushWorker(
                 }
                 else if (taken is 0)
                 {
-                    await SleepAsync(wake, await deliveries.NextDueAsync(sender.Network, ct), ct);
+                    await SleepAsync(bell, await deliveries.NextDueAsync(sender.Network, ct), ct);
                 }
                 foreach (var done in running.Where(task => task.IsCompleted).ToList())
                 {
@@ -117,19 +118,13 @@ internal sealed class PushWorker(
                 streams.Told(told.Payload);
                 return;
             }
-            foreach (var wake in _wakes)
-            {
-                wake.Writer.TryWrite(true);
-            }
+            _bells.ForEach(bell => bell.Ring());
         };
         await using (var listen = new NpgsqlCommand($"listen {Channel}; listen {OwnStreams.Channel}", connection))
         {
             await listen.ExecuteNonQueryAsync(ct);
         }
-        foreach (var wake in _wakes)
-        {
-            wake.Writer.TryWrite(true);
-        }
+        _bells.ForEach(bell => bell.Ring());
         streams.ToldOfAll();
         while (true)
         {
@@ -152,10 +147,7 @@ internal sealed class PushWorker(
             if (recovered > 0)
             {
                 logger.LogWarning("A process that was sending has ended without a word: {Count} deliveries of it were taken over", recovered);
-                foreach (var wake in _wakes)
-                {
-                    wake.Writer.TryWrite(true);
-                }
+                _bells.ForEach(bell => bell.Ring());
             }
             await Task.Delay(pause, time, ct);
         }
@@ -179,39 +171,9 @@ internal sealed class PushWorker(
         }
     }
 
-    private async Task SleepAsync(Channel<bool> wake, DateTime? next, CancellationToken ct)
+    private Task SleepAsync(Bell bell, DateTime? next, CancellationToken ct)
     {
         var sleep = next is { } due ? due - time.GetUtcNow().UtcDateTime : Poll;
-        sleep = sleep < ShortestSleep ? ShortestSleep : sleep > Poll ? Poll : sleep;
-        using var alarm = new CancellationTokenSource(sleep, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(alarm.Token, ct);
-        try
-        {
-            await wake.Reader.ReadAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
-        {
-            // Nobody woke it.
-        }
-    }
-
-    private async Task SurviveAsync(Func<CancellationToken, Task> loop, CancellationToken ct)
-    {
-        while (!ct.IsCancellationRequested)
-        {
-            try
-            {
-                await loop(ct);
-            }
-            catch (Exception exception) when (!ct.IsCancellationRequested)
-            {
-                logger.LogError(exception, "Push cannot be worked on now");
-                await Task.Delay(AfterFault, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-            catch (Exception)
-            {
-                // This process stops.
-            }
-        }
+        return bell.WaitAsync(sleep < ShortestSleep ? ShortestSleep : sleep > Poll ? Poll : sleep, ct);
     }
 }

@@ -9,7 +9,7 @@ namespace MobileServices.Sync;
 internal sealed class JsonOut(HttpResponse? response = null)
 {
     private const int Enough = 32_768;
-    private const int Least = 512;
+    private const int Least = 1024;
 
     /// <summary>Stands in a text as it is.</summary>
     private static readonly SearchValues<char> Plain = SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Select(code => (char)code).Except(['"', '\\'])]);
@@ -17,6 +17,9 @@ internal sealed class JsonOut(HttpResponse? response = null)
     /// <summary>Only while there is something in it: a feed that waits holds none.</summary>
     private byte[] _bytes = [];
     private int _length;
+
+    /// <summary>Of many answers, and of the beginning of every feed, there is little; of one that went on once there is more to come.</summary>
+    private int _least = Least;
 
     public ReadOnlyMemory<byte> Written => _bytes.AsMemory(0, _length);
 
@@ -50,7 +53,15 @@ internal sealed class JsonOut(HttpResponse? response = null)
     }
 
     /// <summary>Sends what is there once it is worth a packet.</summary>
-    public ValueTask SendSomeAsync(CancellationToken ct) => _length < Enough ? ValueTask.CompletedTask : new(SendAsync(ct));
+    public ValueTask SendSomeAsync(CancellationToken ct)
+    {
+        if (_length < Enough)
+        {
+            return ValueTask.CompletedTask;
+        }
+        _least = 2 * Enough;
+        return new(SendAsync(ct));
+    }
 
     public async Task SendAsync(CancellationToken ct)
     {
@@ -73,7 +84,7 @@ internal sealed class JsonOut(HttpResponse? response = null)
     {
         if (_bytes.Length - _length < bytes)
         {
-            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_length + bytes, Math.Max(response is null ? Least : 2 * Enough, 2 * _length)));
+            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_length + bytes, Math.Max(_least, 2 * _length)));
             Written.Span.CopyTo(larger);
             if (_bytes.Length > 0)
             {

@@ -1,5 +1,6 @@
 using MobileIntegration.Contracts;
 using Microsoft.Extensions.Options;
+using MobileIntegration.ServiceDefaults;
 
 namespace MobileServices.Sync.Bound;
 
@@ -10,11 +11,12 @@ internal sealed class BoundWorker(
     /// <summary>How often the first loop looks by itself: what other replicas and events bring rings no bell here.</summary>
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         [.. Enumerable.Range(0, options.Value.Integration.Concurrency).Select(loop => SurviveAsync(ct => WorkAsync(loop is 0, ct), stoppingToken)), SurviveAsync(PruneAsync, stoppingToken)]);
+
+    private Task SurviveAsync(Func<CancellationToken, Task> loop, CancellationToken ct) => logger.SurviveAsync("Bound databases are not worked on now", loop, time, ct);
 
     private async Task WorkAsync(bool isFirst, CancellationToken ct)
     {
@@ -72,25 +74,7 @@ internal sealed class BoundWorker(
         }
         while (await timer.WaitForNextTickAsync(ct));
     }
-
-    private async Task SurviveAsync(Func<CancellationToken, Task> loop, CancellationToken ct)
-    {
-        while (!ct.IsCancellationRequested)
-        {
-            try
-            {
-                await loop(ct);
-            }
-            catch (Exception exception) when (!ct.IsCancellationRequested)
-            {
-                logger.LogError(exception, "Bound databases are not worked on now");
-                await Task.Delay(AfterFault, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-            catch (Exception)
-            {
-                // This process stops; what it had in hand is taken over when its lease is over.
-                return;
-            }
-        }
-    }
 }
+
+/// <summary>Wakes a worker of this process; others look by themselves.</summary>
+internal sealed class BoundBell(TimeProvider time) : Bell(time);
