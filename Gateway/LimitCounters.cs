@@ -210,10 +210,8 @@ internal sealed class LimitCounters : IAsyncDisposable
                 calls.AddRange(_waiting);
                 _waiting = [];
             }
-            if (exception is RedisException or TimeoutException)
-            {
-                FallBack(exception);
-            }
+            _forecast.Forget();
+            FallBack(exception);
             foreach (var call in calls)
             {
                 if (call.Asker is null)

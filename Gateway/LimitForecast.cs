@@ -28,7 +28,7 @@ internal sealed class LimitForecast(TimeProvider time)
     private const long Lately = 2_000_000;
 
     private readonly Lock _lock = new();
-    private readonly RecentlyUsed<string, Count> _counts = new(Most);
+    private RecentlyUsed<string, Count> _counts = new(Most);
 
     /// <summary>Counts the call here when the outlook is known.</summary>
     /// <param name="counts">Filled when known.</param>
@@ -86,6 +86,15 @@ internal sealed class LimitForecast(TimeProvider time)
                     : counts[i] with { Left = counts[i].Left - ahead };
                 _counts.Set(keys[i], Of(limits[i], count, now, now, ahead));
             }
+        }
+    }
+
+    /// <summary>Redis was asked and did not answer: what it has counted of what passed here, nobody knows.</summary>
+    public void Forget()
+    {
+        lock (_lock)
+        {
+            _counts = new(Most);
         }
     }
 

@@ -40,7 +40,9 @@ public sealed class BackOffice : IAsyncLifetime
             TestServices.At("crm", Backends.Address), TestServices.At("erp", Backends.Address), TestServices.At("pim", Backends.Address),
             // All of these tests share them, and what some let fail is not to be held against the systems by others.
             ("Backends:crm:BreakerCalls", "1000000"), ("Backends:erp:BreakerCalls", "1000000"), ("Backends:pim:BreakerCalls", "1000000"),
-            ("Backends:crm:TimeoutSeconds", "1"), ("Backends:erp:TimeoutSeconds", "1"), ("Backends:pim:TimeoutSeconds", "1"), ("Backends:wms:TimeoutSeconds", "1"));
+            ("Backends:crm:TimeoutSeconds", "1"), ("Backends:erp:TimeoutSeconds", "1"), ("Backends:pim:TimeoutSeconds", "1"),
+            // A connection that is cut is opened anew twice before the fault is told.
+            ("Backends:wms:TimeoutSeconds", "2"));
         Frontend = new(
             ("ConnectionStrings:frontenddb", await TestPostgres.CreateDatabaseAsync()),
             // As the systems are now, however long a loaded machine takes.
