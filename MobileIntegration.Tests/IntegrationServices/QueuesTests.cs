@@ -91,6 +91,8 @@ public sealed class QueuesTests(RabbitMq broker) : IClassFixture<RabbitMq>, IAsy
             await Eventually.HoldsAsync(
                 async () => Assert.Equal(new("message", false, began, $"The queue {_queue} at 127.0.0.1: Connection refused"), await SourceAsync()), Patience);
         });
+        // Killed so soon after it was declared, the broker may not know the queue any more.
+        await DeclareAsync();
         await Eventually.TrueAsync(async () => await SourceAsync() is { Works: true, Reason: null }, Patience);
 
         async Task<SourceState?> SourceAsync()

@@ -57,10 +57,11 @@ public sealed class ReadsWithoutRedisTests(BackOffice office, ReadsServices serv
         await office.WithFaultAsync("crm", new { errorRate = 1, errorStatus = 503 }, () => StandsInAsync(replica));
 
         Assert.True((await storage.ResourceCommands.ExecuteCommandAsync("redis", "resource-start")).Success);
-        await Eventually.TrueAsync(async () =>
+        await Eventually.HoldsAsync(async () =>
         {
             await TurnsAsync();
-            return connection.IsConnected && await connection.GetDatabase().KeyExistsAsync("old|customers|C-000431");
+            Assert.True(connection.IsConnected, connection.GetStatus());
+            Assert.True(await connection.GetDatabase().KeyExistsAsync("old|customers|C-000431"), $"Redis is back and nothing was kept in it; reads that failed: {failures.Count}.");
         }, Patience);
         await stop.CancelAsync();
         await reading;

@@ -88,7 +88,8 @@ internal sealed class BoundOrders(IHttpClientFactory http, BoundStore store, Bou
                 await store.LaterAsync(change, LongestLook, $"Integration does not know the command {command} any more. Look into the Erp whether it was done, then replay or forget it here.", ct);
                 break;
             default:
-                await store.LaterAsync(change, Look(change.Attempts), null, ct);
+                // A tenth late at most, however often it was tried while integration was away.
+                await store.LaterAsync(change, Look(change.SentFor / 10), null, ct);
                 break;
         }
     }
@@ -125,7 +126,7 @@ internal sealed class BoundOrders(IHttpClientFactory http, BoundStore store, Bou
         if (order is null || order.Revision < read.Wanted)
         {
             var reason = order is null ? $"Integration knows no order {read.OrderId}." : $"Integration answers the revision {order.Revision} of the order, and the event told of {read.Wanted}.";
-            await store.LaterAsync(read, Look(read.Failures), reason, ct);
+            await store.LaterAsync(read, Look(0.2 * Math.Pow(1.4, Math.Min(read.Failures, 30))), reason, ct);
             return;
         }
         if (await store.DocumentOfAsync(read.DbId, read.OrderId, order.Reference, ct) is not { } document)
@@ -140,7 +141,7 @@ internal sealed class BoundOrders(IHttpClientFactory http, BoundStore store, Bou
     private static string Key(BoundChange change) => $"sync-{Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(
         (string[])[change.App, change.Owner, change.Name, change.DocId, change.Rev, change.Replays.ToString(CultureInfo.InvariantCulture)])))}";
 
-    private static TimeSpan Look(int times) => TimeSpan.FromSeconds(Math.Min(LongestLook.TotalSeconds, 0.2 * Math.Pow(1.4, Math.Min(times, 30))));
+    private static TimeSpan Look(double seconds) => TimeSpan.FromSeconds(Math.Clamp(seconds, 0.2, LongestLook.TotalSeconds));
 
     private static string Words(Problem problem)
     {

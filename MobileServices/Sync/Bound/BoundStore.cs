@@ -7,9 +7,10 @@ using OpenTelemetry;
 namespace MobileServices.Sync.Bound;
 
 /// <summary>A change of a client that a worker has in hand. Those of one document are taken one after the other.</summary>
+/// <param name="SentFor">So many seconds ago integration took it; 0 before.</param>
 internal sealed record BoundChange(
     long Id, long DbId, string App, string Owner, string Name, string CustomerId, string DocId, string Rev, bool Deleted, string Body, string? Base, Guid? CommandId,
-    int Attempts, int Failures, int Replays)
+    double SentFor, int Attempts, int Failures, int Replays)
 {
     public DatabaseKey Database => new(App, Owner, Name);
 }
@@ -35,7 +36,8 @@ internal sealed class BoundStore(NpgsqlDataSource source, IOptions<SyncOptions> 
                 select from sync.bound_change e where e.db_id = c.db_id and e.doc_id = c.doc_id and e.id < c.id and e.state in ('waiting', 'sent'))
             order by c.due_at limit 1 for update skip locked)
         returning c.id as Id, c.db_id as DbId, d.app as App, d.owner as Owner, d.name as Name, b.customer_id as CustomerId, c.doc_id as DocId, c.rev as Rev,
-            c.deleted as Deleted, c.body as Body, c.base as Base, c.command_id as CommandId, c.attempts as Attempts, c.failures as Failures, c.replays as Replays
+            c.deleted as Deleted, c.body as Body, c.base as Base, c.command_id as CommandId,
+            coalesce(extract(epoch from now() - c.sent_at), 0)::float8 as SentFor, c.attempts as Attempts, c.failures as Failures, c.replays as Replays
         """;
 
     private const string ClaimReadSql =
@@ -73,7 +75,7 @@ internal sealed class BoundStore(NpgsqlDataSource source, IOptions<SyncOptions> 
 
     /// <summary>Integration has it.</summary>
     public Task SentAsync(BoundChange change, Guid command, CancellationToken ct) => RunAsync(
-        "update sync.bound_change set state = 'sent', command_id = @command, failures = 0, reason = null, due_at = now() + interval '0.1 s' where id = @Id and attempts = @Attempts",
+        "update sync.bound_change set state = 'sent', command_id = @command, sent_at = now(), failures = 0, reason = null, due_at = now() + interval '0.1 s' where id = @Id and attempts = @Attempts",
         new { change.Id, change.Attempts, command }, ct);
 
     /// <summary>It is looked at again later.</summary>
