@@ -2,7 +2,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Http.Resilience;
 using MobileIntegration.ServiceDefaults;
 
 namespace Microsoft.Extensions.Hosting;
@@ -32,8 +31,7 @@ public static class ServiceDefaultsExtensions
                 http.RemoveAllLoggers();
             }
             http.AddHttpMessageHandler<DeadlinePassing>();
-            // What one service does is not counted against another.
-            http.AddStandardResilienceHandler(SuitMobileCallers).SelectPipelineByAuthority();
+            http.AddResilience();
             http.AddServiceDiscovery();
         });
         return builder;
@@ -60,22 +58,6 @@ public static class ServiceDefaultsExtensions
             .WithMetadata(ManagementEndpoint.Instance);
         app.MapOpenApi(ApiDocument.Path).WithMetadata(ManagementEndpoint.Instance);
         return app;
-    }
-
-    /// <summary>
-    /// A person waits for the answer: two quick retries of safe methods within 15 s in all, none where the server said when to come back
-    /// (Retry-After goes up to the caller instead, who knows whether waiting is worth it, and layers do not multiply their attempts).
-    /// </summary>
-    internal static void SuitMobileCallers(HttpStandardResilienceOptions options)
-    {
-        options.AttemptTimeout.Timeout = TimeSpan.FromSeconds(5);
-        options.TotalRequestTimeout.Timeout = TimeSpan.FromSeconds(15);
-        options.Retry.MaxRetryAttempts = 2;
-        options.Retry.Delay = TimeSpan.FromMilliseconds(150);
-        options.Retry.ShouldRetryAfterHeader = false;
-        options.Retry.ShouldHandle = static attempt => ValueTask.FromResult(
-            HttpClientResiliencePredicates.IsTransient(attempt.Outcome) && attempt.Outcome.Result?.Headers.RetryAfter is null);
-        options.Retry.DisableForUnsafeHttpMethods();
     }
 
     private static Task WriteHealthAsync(HttpContext context, HealthReport report)

@@ -1,5 +1,6 @@
 using FrontendServices.Sections;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
 
 namespace FrontendServices.Catalog;
 

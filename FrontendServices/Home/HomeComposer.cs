@@ -32,10 +32,9 @@ internal sealed class HomeComposer(
         screen.Add("stock", subject, "home:stock", async token =>
         {
             var ids = await chosen.GetAsync();
-            var stock = ids.Length is 0 ? new([], []) : await inventory.GetStockAsync(ids, token);
+            var stock = ids.Length is 0 ? new([], []) : await screen.JoinAsync(("stock", string.Join(',', ids)), () => inventory.GetStockAsync(ids, token));
             var place = await PlaceAsync(customer);
-            IReadOnlyList<NearbyStock> nearby = [.. ids.Select(id => Near(id, stock, place))];
-            return nearby;
+            return (IReadOnlyList<NearbyStock>)Near(ids, stock, place);
         });
         return screen.AnswerAsync();
     }
@@ -71,15 +70,14 @@ internal sealed class HomeComposer(
         customer.Id, customer.Salutation, customer.GivenName, customer.FamilyName, customer.Language, customer.Loyalty, customer.FavouriteStoreId,
         customer.Addresses[0].City);
 
-    private NearbyStock Near(string productId, Stock stock, Position? customer)
+    /// <summary>The nearest stores that have some, for each product in turn.</summary>
+    private List<NearbyStock> Near(string[] productIds, Stock stock, Position? customer)
     {
-        var stores =
-            from level in stock.Levels
-            where level.ProductId == productId && level.Available > 0
-            join store in stock.Stores on level.StoreId equals store.Id
-            let distance = customer?.KilometresTo(store.Position)
-            orderby distance, store.Id
-            select new StoreStock(store.Id, store.Name, store.City, distance is null ? null : Math.Round(distance.Value, 1), level.Available);
-        return new(productId, [.. stores.Take(_options.Stores)]);
+        var stores = stock.Stores.ToDictionary(store => store.Id, store => (Store: store, Distance: customer?.KilometresTo(store.Position)));
+        var levels = stock.Levels.Where(level => level.Available > 0 && stores.ContainsKey(level.StoreId)).ToLookup(level => level.ProductId);
+        return productIds.Select(id => new NearbyStock(id, [..
+            from level in levels[id].OrderBy(level => stores[level.StoreId].Distance).ThenBy(level => level.StoreId).Take(_options.Stores)
+            let near = stores[level.StoreId]
+            select new StoreStock(near.Store.Id, near.Store.Name, near.Store.City, near.Distance is { } distance ? Math.Round(distance, 1) : null, level.Available)])).ToList();
     }
 }

@@ -25,12 +25,16 @@ internal sealed class Screen(Screens screens, HttpContext http, SectionSet set, 
     /// <summary>Asked for once, for several sections, when the first of them needs it.</summary>
     public SharedCall<T> Share<T>(Func<CancellationToken, Task<T>> call) => new(() => call(Token()));
 
+    /// <summary>Asked for once at a time, for all screens: the answer is the same for everybody.</summary>
+    /// <param name="key">Of the answer, with its type.</param>
+    public Task<T> JoinAsync<T>(object key, Func<Task<T>> call) => screens.UnderWay.JoinAsync(key, call);
+
     /// <summary>How long a section may wait for what it can do without: three quarters of what is left.</summary>
     public static TimeSpan Patience => (Deadline.Current?.Remaining ?? Screens.WithoutDeadline) * 0.75;
 
     /// <summary>Starts a section, unless the caller does not want it.</summary>
     /// <param name="name">One of the set.</param>
-    /// <param name="subject">Whom or what it is about, for <see cref="SectionCache.Evict"/>.</param>
+    /// <param name="subject">Whom or what it is about, for <see cref="SectionCache.Evict"/>; <c>customer:</c> begins what only the customer may see.</param>
     /// <param name="key">Tells it from other sections about the subject.</param>
     /// <param name="ask">Null when the thing that the screen is about does not exist.</param>
     /// <param name="missing">What to say of that.</param>
@@ -77,21 +81,17 @@ internal sealed class Screen(Screens screens, HttpContext http, SectionSet set, 
         string name, string subject, string key, KeptSection? kept, Func<CancellationToken, Task<T?>> ask, string? missing) where T : class
     {
         var token = Token();
-        var note = CallNote.Begin();
         try
         {
-            if (await ask(token).WaitAsync(token) is not { } data)
+            var made = IsForEverybody(subject)
+                ? await screens.UnderWay.JoinAsync((subject, key), () => MakeAsync(subject, key, ask, token)).WaitAsync(token)
+                : await MakeAsync(subject, key, ask, token);
+            return made switch
             {
-                return Decide(404, missing ?? $"There is no {name}.");
-            }
-            var json = JsonSerializer.SerializeToUtf8Bytes(data, screens.Json);
-            var age = TimeSpan.FromSeconds(note.AgeSeconds);
-            if (note.IsStale || note.IsPartial)
-            {
-                var section = screens.Cache.Pack(json, age);
-                return note.IsStale ? SectionAnswer.Stale(section, age, null) : SectionAnswer.Fresh(section);
-            }
-            return SectionAnswer.Fresh(screens.Cache.Keep(subject, key, json, age));
+                null => Decide(404, missing ?? $"There is no {name}."),
+                { IsStale: true } => SectionAnswer.Stale(made.Section, made.Section.AgeThen, null),
+                _ => SectionAnswer.Fresh(made.Section),
+            };
         }
         catch (ProblemException exception) when (exception.Problem.Status is StatusCodes.Status401Unauthorized or StatusCodes.Status403Forbidden)
         {
@@ -131,6 +131,21 @@ internal sealed class Screen(Screens screens, HttpContext http, SectionSet set, 
         }
     }
 
+    /// <summary>Null when there is no such thing.</summary>
+    private async Task<Made?> MakeAsync<T>(string subject, string key, Func<CancellationToken, Task<T?>> ask, CancellationToken token) where T : class
+    {
+        var note = CallNote.Begin();
+        if (await ask(token).WaitAsync(token) is not { } data)
+        {
+            return null;
+        }
+        var json = JsonSerializer.SerializeToUtf8Bytes(data, screens.Json);
+        var age = TimeSpan.FromSeconds(note.AgeSeconds);
+        return new(note.IsStale || note.IsPartial ? screens.Cache.Pack(json, age) : screens.Cache.Keep(subject, key, json, age), note.IsStale);
+    }
+
+    private static bool IsForEverybody(string subject) => !subject.StartsWith("customer:", StringComparison.Ordinal);
+
     private ProblemHttpResult Refuse(Problem problem)
     {
         if (problem.Status is StatusCodes.Status401Unauthorized or StatusCodes.Status403Forbidden)
@@ -140,4 +155,6 @@ internal sealed class Screen(Screens screens, HttpContext http, SectionSet set, 
         }
         return TypedResults.Problem(problem.Detail, statusCode: problem.Status, title: problem.Title);
     }
+
+    private sealed record Made(KeptSection Section, bool IsStale);
 }

@@ -12,12 +12,14 @@ using JsonOptions = Microsoft.AspNetCore.Http.Json.JsonOptions;
 namespace FrontendServices.Sections;
 
 /// <summary>What all screens share.</summary>
-internal sealed class Screens(SectionCache cache, IOptions<JsonOptions> json, ILogger<Screens> logger)
+internal sealed class Screens(SectionCache cache, CallsUnderWay underWay, IOptions<JsonOptions> json, ILogger<Screens> logger)
 {
     /// <summary>Where the settings took the deadline away.</summary>
     public static readonly TimeSpan WithoutDeadline = TimeSpan.FromSeconds(30);
 
     public SectionCache Cache { get; } = cache;
+
+    public CallsUnderWay UnderWay { get; } = underWay;
 
     public JsonSerializerOptions Json { get; } = json.Value.SerializerOptions;
 
@@ -64,6 +66,7 @@ internal static class ScreensExtensions
         builder.Services.AddExceptionHandler<ServiceFailures>();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<SectionCache>();
+        builder.Services.AddSingleton<CallsUnderWay>();
         builder.Services.AddSingleton<Screens>();
         builder.Services.AddTransient<AgeReading>();
         // An answer, even that a backend system is away, is one: only a service that gives none is left alone for a moment.

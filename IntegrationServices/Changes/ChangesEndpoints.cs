@@ -1,6 +1,6 @@
 using System.Security.Claims;
-using IntegrationServices.Reads;
 using Microsoft.AspNetCore.Http.HttpResults;
+using MobileIntegration.ServiceDefaults;
 
 namespace IntegrationServices.Changes;
 

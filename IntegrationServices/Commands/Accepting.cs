@@ -1,7 +1,6 @@
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text.Json;
-using IntegrationServices.Reads;
 using Microsoft.AspNetCore.Http.HttpResults;
 using MobileIntegration.Contracts;
 using MobileIntegration.ServiceDefaults;

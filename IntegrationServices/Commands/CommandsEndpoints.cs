@@ -1,7 +1,7 @@
 using System.Security.Claims;
-using IntegrationServices.Reads;
 using Microsoft.AspNetCore.Http.HttpResults;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
 
 namespace IntegrationServices.Commands;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using IntegrationServices.Reads;
 using Microsoft.AspNetCore.Http.HttpResults;
 using MobileIntegration.Contracts;
+using MobileIntegration.ServiceDefaults;
 
 namespace IntegrationServices.Products;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using Microsoft.AspNetCore.Http.Metadata;
+using MobileIntegration.ServiceDefaults;
 
 namespace IntegrationServices.Reads;
 
@@ -21,7 +22,7 @@ internal sealed class Cached<T>(Read<T> read) : IResult, IEndpointMetadataProvid
         return Tagged.Ok(read.Data).ExecuteAsync(httpContext);
     }
 
-    public static void PopulateMetadata(MethodInfo method, EndpointBuilder builder) => Tagged<T>.PopulateMetadata(method, builder);
+    public static void PopulateMetadata(MethodInfo method, EndpointBuilder builder) => Tagged.Describe<T>(builder);
 }
 
 internal static class Cached

@@ -28,16 +28,24 @@ internal static class Servers
         var suggestions = Bytes(new Suggestions([.. Enumerable.Range(1, 6).Select(number => $"10000{number}")]));
         var stores = Enumerable.Range(1, 12).Select(number => new Store($"W{number:00}", $"Store {number}", "Ring 1", "10115", "Berlin", "DE", new(52 + (number / 10d), 13))).ToList();
         var stock = Bytes(new Stock(stores, [.. stores.SelectMany(store => Enumerable.Range(1, 6).Select(number => new StockLevel($"10000{number}", store.Id, number * 3)))]));
+        var calls = 0L;
         app.Run(context => context.Request.Path.Value switch
         {
+            "/calls" => context.Response.WriteAsync($"{Interlocked.Read(ref calls)}"),
             "/products/suggestions" => AnswerAsync(context.Response, suggestions),
-            "/products" => AnswerAsync(context.Response, products),
-            "/orders" => AnswerAsync(context.Response, orders),
-            "/stock" => AnswerAsync(context.Response, stock),
-            { } path when path.StartsWith("/customers/", StringComparison.Ordinal) => AnswerAsync(context.Response, customer),
+            "/products" => CountAsync(context.Response, products),
+            "/orders" => CountAsync(context.Response, orders),
+            "/stock" => CountAsync(context.Response, stock),
+            { } path when path.StartsWith("/customers/", StringComparison.Ordinal) => CountAsync(context.Response, customer),
             _ => Task.CompletedTask,
         });
         return app.RunAsync();
+
+        Task CountAsync(HttpResponse response, byte[] body)
+        {
+            Interlocked.Increment(ref calls);
+            return AnswerAsync(response, body);
+        }
     }
 
     /// <summary>The same page by hand: four calls at the same time, read into the same records, no token, no deadline, no failures, no telemetry.</summary>

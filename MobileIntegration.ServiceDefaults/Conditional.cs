@@ -2,21 +2,24 @@ using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
-using MobileIntegration.ServiceDefaults;
 using JsonOptions = Microsoft.AspNetCore.Http.Json.JsonOptions;
 
-namespace FrontendServices;
+namespace MobileIntegration.ServiceDefaults;
 
 /// <summary>ETag and 304 (RFC 9110) on everything that is read, and the headers that go with it.</summary>
-internal static class Conditional
+public static class Conditional
 {
     /// <summary>Sets the tag, and says of a request that has it already that it is not modified.</summary>
     /// <param name="tag">With its quotes.</param>
     public static bool IsNotModified(this HttpContext http, string tag)
     {
+        ArgumentNullException.ThrowIfNull(http);
         var headers = http.Response.Headers;
         headers.ETag = tag;
         // Kept by the app and asked for again with the tag; never by anybody in between.
@@ -38,16 +41,15 @@ internal static class Conditional
 }
 
 /// <summary>200 with a record or a list, or 304 when the caller has it as it is.</summary>
-internal sealed class Tagged<T>(T value) : IResult, IEndpointMetadataProvider
+public sealed class Tagged<T>(T value) : IResult, IEndpointMetadataProvider
 {
-    public static void PopulateMetadata(MethodInfo method, EndpointBuilder builder)
-    {
-        builder.Metadata.Add(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, typeof(T), ["application/json"]));
-        builder.Metadata.Add(new ProducesResponseTypeMetadata(StatusCodes.Status304NotModified, typeof(void)));
-    }
+    public T Value => value;
+
+    static void IEndpointMetadataProvider.PopulateMetadata(MethodInfo method, EndpointBuilder builder) => Tagged.Describe<T>(builder);
 
     public async Task ExecuteAsync(HttpContext httpContext)
     {
+        ArgumentNullException.ThrowIfNull(httpContext);
         var json = httpContext.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
         var body = JsonSerializer.SerializeToUtf8Bytes(value, json);
         if (httpContext.IsNotModified($"W/\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 8))}\""))
@@ -60,7 +62,15 @@ internal sealed class Tagged<T>(T value) : IResult, IEndpointMetadataProvider
     }
 }
 
-internal static class Tagged
+public static class Tagged
 {
     public static Tagged<T> Ok<T>(T value) => new(value);
+
+    /// <summary>For the API's document.</summary>
+    public static void Describe<T>(EndpointBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Metadata.Add(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, typeof(T), ["application/json"]));
+        builder.Metadata.Add(new ProducesResponseTypeMetadata(StatusCodes.Status304NotModified, typeof(void)));
+    }
 }
