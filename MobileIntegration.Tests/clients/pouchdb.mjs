@@ -1,15 +1,22 @@
-// Replicates with PouchDB, unmodified, on its memory adapter: both ways, live, with conflicts, attachments and deletions.
-// Usage: node pouchdb.mjs <scenario> <address of the gateway> <access token> [seed] [operations]; prints a line of JSON, fails with a message otherwise.
+// Replicates with PouchDB, unmodified: both ways, live, with conflicts, attachments and deletions.
+// Usage: node pouchdb.mjs [adapter:]<scenario> <address of the gateway> <access token> [seed] [operations]; prints a line of JSON, fails with a message otherwise.
+// The adapter of what is kept on the device is memory or leveldb.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const require = createRequire(import.meta.url);
-const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-adapter-http")).plugin(require("pouchdb-replication"))
+const PouchDB = require("pouchdb-core").plugin(require("pouchdb-adapter-memory")).plugin(require("pouchdb-adapter-leveldb")).plugin(require("pouchdb-adapter-http")).plugin(require("pouchdb-replication"))
   .plugin(require("pouchdb-find")).plugin(require("pouchdb-mapreduce"));
-const [scenario, address, token, seed, operations] = process.argv.slice(2);
+const [asked, address, token, seed, operations] = process.argv.slice(2);
+const [scenario, adapter = "memory"] = asked.split(":").reverse();
+const folder = mkdtempSync(join(tmpdir(), "pouchdb-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const base = `${address.replace(/\/$/, "")}/sync`;
 let local = 0;
-const memory = () => new PouchDB(`memory-${process.pid}-${local++}`, { adapter: "memory" });
+const peer = () => new PouchDB(join(folder, `${local++}`), { adapter });
 const remote = (name, { headers = {}, answered = () => {} } = {}) => new PouchDB(`${base}/${name}`, {
   adapter: "http",
   fetch: async (url, options) => {
@@ -49,7 +56,7 @@ const scenarios = {
   async device() {
     const server = remote("notes", { headers: { "X-Device-Id": seed, "X-App-Id": "com.example.shop", "X-App-Version": "1.0.0", "X-App-Platform": "android" } });
     await remote("notes").bulkDocs(Array.from({ length: 250 }, (_, n) => ({ _id: `note-${n}` })));
-    const phone = memory();
+    const phone = peer();
     await phone.replicate.from(server);
     await phone.bulkDocs(Array.from({ length: 10 }, (_, n) => ({ _id: `mine-${n}` })));
     await phone.replicate.to(server);
@@ -61,7 +68,7 @@ const scenarios = {
   async behind() {
     const server = remote("notes");
     await server.bulkDocs(["a", "b", "c", "d", "e"].map((_id) => ({ _id })));
-    const phone = memory();
+    const phone = peer();
     await phone.replicate.from(server);
     await server.remove(await server.get("a"));
     await server.put({ ...(await server.get("b")), changed: true });
@@ -86,7 +93,7 @@ const scenarios = {
     await phone.replicate.to(server);
     assert.equal(await server.get("a").catch((gone) => gone.status), 404);
     await phone.destroy();
-    const again = memory();
+    const again = peer();
     assert.equal((await again.replicate.from(server, { batch_size: 1 })).docs_written, 4);
     assert.deepEqual(await state(again), await state(server));
     assert.equal((await again.replicate.from(server)).docs_read, 0);
@@ -97,7 +104,7 @@ const scenarios = {
   async fresh() {
     const server = remote("notes");
     await server.bulkDocs(Array.from({ length: 300 }, (_, n) => ({ _id: `note-${n}`, ...(n % 10 && { _deleted: true }) })));
-    const phone = memory();
+    const phone = peer();
     let asked = 0;
     const starting = new PouchDB(`${base}/notes`, {
       adapter: "http",
@@ -126,7 +133,7 @@ const scenarios = {
   },
 
   async replicate() {
-    const [one, two] = [memory(), memory()];
+    const [one, two] = [peer(), peer()];
     const server = remote("notes");
     await one.bulkDocs(Array.from({ length: 230 }, (_, n) => ({ _id: `note-${n}`, n, text: "Grüße ✓".repeat(n % 7), nested: { list: [1, 2.5, null, true, "x/y"] } })));
     await one.put({ _id: "with/slash and space?", a: 1 });
@@ -164,7 +171,7 @@ const scenarios = {
   },
 
   async live() {
-    const [one, two] = [memory(), memory()];
+    const [one, two] = [peer(), peer()];
     const server = remote("live");
     const syncs = [one, two].map((db) => db.sync(server, { live: true, retry: true }));
     const has = (db, id) => db.get(id).then(() => true, () => false);
@@ -191,7 +198,7 @@ const scenarios = {
   },
 
   async filtered() {
-    const [one, two] = [memory(), memory()];
+    const [one, two] = [peer(), peer()];
     const server = remote("filtered");
     await server.put({
       _id: "_design/app",
@@ -211,7 +218,7 @@ const scenarios = {
 
   /** The same indexes and queries here and on a peer of its own. */
   async find() {
-    const [one, server] = [memory(), remote("find")];
+    const [one, server] = [peer(), remote("find")];
     await one.bulkDocs(Array.from({ length: 60 }, (_, n) => ({ _id: `d${String(n).padStart(2, "0")}`, n, kind: ["tea", "coffee", "milk"][n % 3], at: { shop: `s${n % 5}` } })));
     await one.replicate.to(server);
     for (const db of [one, server]) {
@@ -239,7 +246,7 @@ const scenarios = {
     await server.deleteIndex(index);
     assert.equal((await server.getIndexes()).indexes.length, 2);
     // Indexes are documents, and travel with them.
-    const two = memory();
+    const two = peer();
     await two.replicate.from(server);
     assert.equal((await two.getIndexes()).indexes.length, 2);
     return { documents: (await server.find({ selector: { "at.shop": "s2" } })).docs.length };
@@ -247,7 +254,7 @@ const scenarios = {
 
   /** The same views here and on a peer of its own. */
   async views() {
-    const [one, server] = [memory(), remote("views")];
+    const [one, server] = [peer(), remote("views")];
     await one.put({
       _id: "_design/all",
       views: {
@@ -275,7 +282,7 @@ const scenarios = {
       const [mine, theirs] = [await server.query(`all/${view}`, given), await one.query(`all/${view}`, given)];
       assert.deepEqual(plain(mine), plain(theirs), `${view} ${JSON.stringify(given)}`);
     }
-    const two = memory();
+    const two = peer();
     assert.equal((await two.replicate.from(server, { filter: "_view", view: "all/some" })).docs_written, (await server.query("all/some")).rows.map((row) => row.id).filter((id, n, all) => all.indexOf(id) === n).length);
     await server.viewCleanup();
     return { queries: queries.length };
@@ -288,7 +295,7 @@ const scenarios = {
       random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
       return Math.floor((random / 2 ** 32) * below);
     };
-    const peers = [memory(), memory(), memory()];
+    const peers = [peer(), peer(), peer()];
     const server = remote("merged");
     const ids = ["one", "two"];
     await server.bulkDocs(ids.map((_id) => ({ _id, count: 0, tags: [], most: 0, least: 0, text: "first\nlast", by: "nobody" })));
@@ -346,7 +353,7 @@ const scenarios = {
       random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
       return Math.floor((random / 2 ** 32) * below);
     };
-    const peers = [memory(), memory(), memory()];
+    const peers = [peer(), peer(), peer()];
     const acknowledged = [];
     const server = remote("model", { answered: async (url, options, response) => {
       if (/\/_bulk_docs$/.test(url) && response.status === 201) {
@@ -415,7 +422,7 @@ const scenarios = {
       random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
       return Math.floor((random / 2 ** 32) * below);
     };
-    const peers = [memory(), memory(), memory()];
+    const peers = [peer(), peer(), peer()];
     const server = remote(`model-${seed}`);
     const acknowledged = [];
     for (let n = 0; n < Number(operations); n++) {

@@ -10,6 +10,8 @@ public sealed class SyncClientTests(SyncService service) : IClassFixture<SyncSer
     [Theory]
     [InlineData("replicate")]
     [InlineData("live")]
+    [InlineData("leveldb:replicate")]
+    [InlineData("leveldb:live")]
     public async Task PouchDB_replicates_both_ways(string scenario)
     {
         var told = await RunAsync("pouchdb.mjs", scenario, service.Gateway.Address.ToString(), _token);
@@ -17,12 +19,12 @@ public sealed class SyncClientTests(SyncService service) : IClassFixture<SyncSer
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public async Task Three_peers_that_edit_at_random_come_to_the_same_trees(int seed)
+    [InlineData("memory", 1)]
+    [InlineData("memory", 2)]
+    [InlineData("leveldb", 3)]
+    public async Task Three_peers_that_edit_at_random_come_to_the_same_trees(string adapter, int seed)
     {
-        var told = await RunAsync("pouchdb.mjs", "converge", service.Gateway.Address.ToString(), _token, $"{seed}", "250");
+        var told = await RunAsync("pouchdb.mjs", $"{adapter}:converge", service.Gateway.Address.ToString(), _token, $"{seed}", "250");
         Assert.True(told.GetProperty("leaves").GetInt32() > 20);
     }
 
