@@ -21,11 +21,12 @@ internal sealed class KeyRing(NpgsqlDataSource database, KeySeal seal, TimeProvi
     /// <exception cref="StartException">A key is sealed by a secret that this process does not have.</exception>
     public List<SigningKey> Read()
     {
-        var now = time.GetUtcNow().UtcDateTime;
         using var connection = database.OpenConnection();
         using var transaction = connection.BeginTransaction();
         // Replicas that find at the same time that a key is due make one.
         connection.Execute($"lock table {table} in share row exclusive mode");
+        // Not before: the one that was waited for has made its key meanwhile.
+        var now = time.GetUtcNow().UtcDateTime;
         connection.Execute(
             $"delete from {table} k where exists (select from {table} later where later.use_from > k.use_from and later.use_from < @before)", new { before = now - after });
         var keys = connection.Query<(string Id, byte[] PrivateKey, DateTime UseFrom)>(
@@ -38,7 +39,8 @@ internal sealed class KeyRing(NpgsqlDataSource database, KeySeal seal, TimeProvi
             keys.Insert(0, key);
         }
         transaction.Commit();
-        var signing = keys.First(key => key.UseFrom <= now);
+        // The first of all, made by a replica whose clock is ahead of this one's, signs here too.
+        var signing = keys.Find(key => key.UseFrom <= now) ?? keys[^1];
         return [signing, .. keys.Where(key => key != signing)];
     }
 

@@ -26,6 +26,8 @@ internal static class ReadsSetup
         }
         if (builder.Configuration.GetConnectionString("redis") is not null)
         {
+            // The client tells once that Redis is away. The cache would tell of it three times a read, with a stack each, and have them wait for the console.
+            builder.Configuration["Logging:LogLevel:Microsoft.Extensions.Caching.Hybrid"] ??= "Critical";
             // Shared by replicas and kept over restarts; reads do without when it is away, so it says nothing about health.
             builder.AddRedisDistributedCache("redis", settings => settings.DisableHealthChecks = true, options =>
             {
