@@ -29,6 +29,10 @@ internal static class ManagementPort
         {
             urls = string.Join(';', PortUrls(builder.Configuration, "http").Concat(PortUrls(builder.Configuration, "https")));
         }
+        if (urls.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(own => own.TrimEnd('/').EndsWith($":{port}", StringComparison.Ordinal)) is { } taken)
+        {
+            throw new StartException($"Management:Port is {port}, the port of {taken}, where nothing but health would answer then. Choose another one.");
+        }
         builder.Configuration["urls"] = urls is "" ? $"http://localhost:5000;{url}" : $"{urls};{url}";
     }
 

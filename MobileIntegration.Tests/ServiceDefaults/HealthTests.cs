@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using MobileIntegration.ServiceDefaults;
 
 namespace MobileIntegration.Tests.ServiceDefaults;
 
@@ -46,5 +47,14 @@ public sealed class HealthTests
         // The Host header is the client's word, not where it connected to.
         using var forged = new HttpRequestMessage(HttpMethod.Get, "/health") { Headers = { Host = $"localhost:{port}" } };
         await (await http.SendAsync(forged)).ProblemAsync(404);
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:8080;http://127.0.0.1:8081")]
+    [InlineData("http://*:8081/")]
+    public async Task A_management_port_where_the_service_itself_listens_ends_the_start(string urls)
+    {
+        var failure = await Assert.ThrowsAsync<StartException>(() => TestServices.StartAsync(_ => { }, _ => { }, "--Management:Port=8081", $"--urls={urls}"));
+        Assert.StartsWith("Management:Port is 8081, the port of ", failure.Message, StringComparison.Ordinal);
     }
 }
