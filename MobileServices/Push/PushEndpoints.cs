@@ -13,14 +13,14 @@ public static class PushEndpoints
     public static void MapPush(this IEndpointRouteBuilder endpoints)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
-        var app = endpoints.MapGroup("/push").WithTags("Push: apps").RequireScope(Scopes.Push);
+        var app = endpoints.MapGroup("/push").WithTags("Push: apps").RequireScope(Scopes.Push).RefuseNuls();
         app.MapRegistrations();
         app.MapSubscriptions();
 
         // Their addresses are unguessable, and senders are strangers.
         endpoints.MapGroup("/push").WithTags("Push: own push service").AllowAnonymous().MapPushService();
 
-        var sender = endpoints.MapGroup("/push").WithTags("Push: sending").RequireScope(Scopes.PushSend);
+        var sender = endpoints.MapGroup("/push").WithTags("Push: sending").RequireScope(Scopes.PushSend).RefuseNuls();
         sender.MapMessages();
         sender.MapWakeups();
         sender.MapCredentials();

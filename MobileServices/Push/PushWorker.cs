@@ -20,8 +20,6 @@ internal sealed class PushWorker(
     /// <summary>Of NOTIFY.</summary>
     public const string Channel = "push_due";
 
-    /// <summary>Batches of one network at a time: one is claimed and written down while another is sent.</summary>
-    private const int Batches = 2;
     private static readonly TimeSpan ShortestSleep = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan ExpireEvery = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
@@ -76,35 +74,39 @@ internal sealed class PushWorker(
 
     private Func<CancellationToken, Task> SendAsync(Sender sender, Bell bell) => async ct =>
     {
-        var running = new List<Task>();
+        var running = new List<(int Count, Task Sent)>();
         sender.PutBack = () => bell.Ring();
         try
         {
             while (true)
             {
                 var (taken, sent) = await sender.StepAsync(ct);
-                running.Add(sent);
-                if (taken == options.Value.Batch)
-                {
-                    if (running.Count >= Batches)
-                    {
-                        await Task.WhenAny(running);
-                    }
-                }
-                else if (taken is 0)
+                running.Add((taken, sent));
+                if (taken is 0)
                 {
                     await SleepAsync(bell, await deliveries.NextDueAsync(sender.Network, ct), ct);
                 }
-                foreach (var done in running.Where(task => task.IsCompleted).ToList())
+                await RemoveDoneAsync();
+                // Two batches at a time, one is claimed and written down while another is sent; many small ones are as much as a full one.
+                while (running.Sum(batch => batch.Count) > options.Value.Batch)
                 {
-                    running.Remove(done);
-                    await done;
+                    await Task.WhenAny(running.Select(batch => batch.Sent));
+                    await RemoveDoneAsync();
                 }
             }
         }
         finally
         {
-            await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(running.Select(batch => batch.Sent)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        async Task RemoveDoneAsync()
+        {
+            foreach (var done in running.Where(batch => batch.Sent.IsCompleted).ToList())
+            {
+                running.Remove(done);
+                await done.Sent;
+            }
         }
     };
 

@@ -63,7 +63,7 @@ public sealed class MessageTests(PushService service) : IClassFixture<PushServic
             ttlSeconds = -1,
             category = "a b",
             sendAt = "2026-01-01T00:00:00Z",
-            sendAtLocal = "2026-01-01T00:00:00",
+            sendAtLocal = DateTime.UtcNow.ToString("s"),
             frequencyCap = new { count = 0, hours = 1 },
             content = new { image = "http://shop.example/a.png" },
         });

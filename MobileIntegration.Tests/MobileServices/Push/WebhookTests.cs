@@ -39,6 +39,7 @@ public sealed class WebhookTests : IAsyncLifetime
         var body = Json(told);
         Assert.Equal("push.address.dead", body.Text("type"));
         Assert.Equal((device.Id.ToString(), "grace", "apns"), (body.GetProperty("data").Text("deviceId"), body.GetProperty("data").Text("userId"), body.GetProperty("data").Text("network")));
+        Assert.Equal("410 Unregistered", body.GetProperty("data").Text("reason"));
         Assert.DoesNotContain(device.Address, Encoding.UTF8.GetString(told.Body), StringComparison.Ordinal);
         Assert.Equal("push.address.dead", await VerifyAsync(told, secret!));
         Assert.StartsWith("refused: ", await VerifyAsync(told with { Body = [.. told.Body, (byte)' '] }, secret!));

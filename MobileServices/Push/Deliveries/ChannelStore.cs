@@ -16,36 +16,29 @@ internal sealed class ChannelStore(NpgsqlDataSource database, IOptions<PushOptio
     private static readonly TimeSpan LongestWish = TimeSpan.FromHours(6);
     private const int MostKept = 10_000;
 
-    private readonly ConcurrentDictionary<(string App, string Network, string Host), Channel> _channels = [];
+    // With the time at which the credential was saved: of a new one nothing is known yet.
+    private readonly ConcurrentDictionary<(string App, string Network, string Host, DateTime? SavedAt), Channel> _channels = [];
 
     /// <summary>What was done here.</summary>
-    public sealed class Channel
+    private sealed class Channel
     {
         public int Failures { get; set; }
 
         public DateTimeOffset PausedUntil { get; set; }
 
-        /// <summary>The credential that the network does not take.</summary>
-        public DateTime? StoppedFor { get; set; }
+        /// <summary>The network does not take the credential.</summary>
+        public bool IsStopped { get; set; }
 
         public string? Reason { get; set; }
     }
 
-    public Channel Of(string app, string network, string host)
+    /// <returns>Why nothing may be sent, and until when where that is known; null when it may.</returns>
+    public (DateTimeOffset? Until, string Why)? Closed(string app, string network, string host, DateTime? credentialSavedAt)
     {
-        if (_channels.Count > MostKept)
-        {
-            _channels.Clear();
-        }
-        return _channels.GetOrAdd((app, network, host), _ => new());
-    }
-
-    /// <returns>Why nothing may be sent, and until when; null when it may.</returns>
-    public (DateTimeOffset? Until, string Why)? Closed(Channel channel, DateTime? credentialSavedAt)
-    {
+        var channel = Of(app, network, host, credentialSavedAt);
         lock (channel)
         {
-            if (channel.StoppedFor is { } stopped && stopped == credentialSavedAt)
+            if (channel.IsStopped)
             {
                 return (null, $"the network does not take the app's credential: {channel.Reason}");
             }
@@ -56,7 +49,7 @@ internal sealed class ChannelStore(NpgsqlDataSource database, IOptions<PushOptio
     /// <summary>Takes note of what came of an attempt.</summary>
     public async Task NoteAsync(string app, string network, string host, DateTime? credentialSavedAt, Outcome outcome, CancellationToken ct)
     {
-        var channel = Of(app, network, host);
+        var channel = Of(app, network, host, credentialSavedAt);
         var now = time.GetUtcNow();
         DateTimeOffset? pause = null;
         var stops = outcome.Class is OutcomeClass.Misconfigured;
@@ -64,10 +57,9 @@ internal sealed class ChannelStore(NpgsqlDataSource database, IOptions<PushOptio
         {
             switch (outcome.Class)
             {
-                case OutcomeClass.Misconfigured when channel.StoppedFor == credentialSavedAt && credentialSavedAt is not null:
+                case OutcomeClass.Misconfigured when channel.IsStopped:
                     return;
                 case OutcomeClass.Misconfigured:
-                    (channel.StoppedFor, channel.Reason) = (credentialSavedAt, outcome.Reason);
                     break;
                 case OutcomeClass.Transient or OutcomeClass.Unknown:
                     channel.Failures++;
@@ -93,17 +85,34 @@ internal sealed class ChannelStore(NpgsqlDataSource database, IOptions<PushOptio
                     return;
             }
         }
-        if (stops)
-        {
-            logger.LogError("{Network} does not take the credential of {App}: {Reason}. Nothing is sent to it until the credential is saved anew", network, app, outcome.Reason);
-        }
         await using var connection = await database.OpenConnectionAsync(ct);
-        await connection.ExecuteAsync(new CommandDefinition(
+        // Whoever saves another credential meanwhile is waited for: what a network says of the one before does not stop the new one.
+        var noted = await connection.ExecuteAsync(new CommandDefinition(
             """
-            insert into push.channel as c (app_id, network, host, paused_until, stopped_at, reason) values (@app, @network, @host, @pause, @stopped, @Reason)
+            insert into push.channel as c (app_id, network, host, paused_until, stopped_at, reason) 
+            select @app, @network, @host, @pause::timestamptz, @stopped::timestamptz, @Reason
+            where @credentialSavedAt::timestamptz is null
+               or exists (select from push.credential k where k.app_id = @app and k.network = @network and k.saved_at = @credentialSavedAt for share)
             on conflict (app_id, network, host) do update set
                 paused_until = greatest(c.paused_until, excluded.paused_until), stopped_at = coalesce(c.stopped_at, excluded.stopped_at), reason = excluded.reason
             """,
-            new { app, network, host, pause = pause?.ToUniversalTime(), stopped = stops ? now : (DateTimeOffset?)null, outcome.Reason }, cancellationToken: ct));
+            new { app, network, host, pause = pause?.ToUniversalTime(), stopped = stops ? now : (DateTimeOffset?)null, outcome.Reason, credentialSavedAt }, cancellationToken: ct));
+        if (stops && noted > 0)
+        {
+            lock (channel)
+            {
+                (channel.IsStopped, channel.Reason) = (true, outcome.Reason);
+            }
+            logger.LogError("{Network} does not take the credential of {App}: {Reason}. Nothing is sent to it until the credential is saved anew", network, app, outcome.Reason);
+        }
+    }
+
+    private Channel Of(string app, string network, string host, DateTime? credentialSavedAt)
+    {
+        if (_channels.Count > MostKept)
+        {
+            _channels.Clear();
+        }
+        return _channels.GetOrAdd((app, network, host, credentialSavedAt), _ => new());
     }
 }

@@ -22,8 +22,16 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
         }
         var changes = new List<DeliveryChange>(claimed.Count);
         var sending = new List<Ready>(claimed.Count);
+        var isMoved = false;
         foreach (var due in claimed)
         {
+            if (due.Network is not null && due.Network != network.Name)
+            {
+                // It was put back, or made, while the device took an address of another network.
+                changes.Add(new(due.MessageId, due.DeviceId, States.Pending, Decision.Of(now, "rotated", $"to a new address of {due.Network}"), now));
+                isMoved = true;
+                continue;
+            }
             var message = await messages.ReadAsync(due.MessageId, ct);
             switch (Verdict.Of(due, message, !network.StoresOnce, now))
             {
@@ -49,6 +57,11 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
             : await DeliveryStore.BeginBatchAsync(
                 transaction, [.. sending.Select(ready => ready.Due.MessageId)], [.. sending.Select(ready => ready.Due.DeviceId)], options.Value.LeaseSeconds, ct);
         await DeliveryStore.ClaimedAsync(transaction, changes, batch, ct);
+        if (isMoved)
+        {
+            await using var notify = new NpgsqlCommand($"notify {PushWorker.Channel}", connection, transaction);
+            await notify.ExecuteNonQueryAsync(ct);
+        }
         await transaction.CommitAsync(ct);
         return (claimed.Count, batch ?? 0, sending);
     }

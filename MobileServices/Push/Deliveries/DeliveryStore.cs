@@ -36,13 +36,16 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
             new { messages, devices, leaseSeconds }, transaction, cancellationToken: ct));
 
     /// <summary>From here on the places up to that one may be written to the network.</summary>
-    /// <returns>False when another process has taken the batch over: nothing more of it may be sent.</returns>
-    public async Task<bool> MarkAsync(long batch, int started, int leaseSeconds, CancellationToken ct)
+    /// <param name="messages">Whose deliveries are let go by that.</param>
+    /// <returns>Which of the messages were recalled; null when another process has taken the batch over: nothing more of it may be sent.</returns>
+    public async Task<Guid[]?> MarkAsync(long batch, int started, Guid[] messages, int leaseSeconds, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        return await connection.ExecuteAsync(new CommandDefinition(
-            "update push.batch set started = greatest(started, @started), lease_until = now() + make_interval(secs => @leaseSeconds) where id = @batch",
-            new { batch, started, leaseSeconds }, cancellationToken: ct)) > 0;
+        return await connection.ExecuteScalarAsync<Guid[]>(new CommandDefinition(
+            """
+            update push.batch set started = greatest(started, @started), lease_until = now() + make_interval(secs => @leaseSeconds) where id = @batch
+            returning array(select m.id from push.message m where m.id = any (@messages) and m.recalled_at is not null)
+            """, new { batch, started, messages, leaseSeconds }, cancellationToken: ct));
     }
 
     public async Task EndBatchAsync(long batch, CancellationToken ct)
@@ -53,11 +56,13 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
 
     /// <summary>The network says that an address is dead.</summary>
     /// <param name="since">Since when: who has registered it later knows better.</param>
+    /// <param name="reason">The network's own word.</param>
     /// <returns>False when the device has another address by now, or the same one anew.</returns>
-    public async Task<bool> RemoveAsync(Guid device, byte[] addressHash, DateTimeOffset? since, CancellationToken ct)
+    public async Task<bool> RemoveAsync(Guid device, byte[] addressHash, DateTimeOffset? since, string reason, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        return await connection.ExecuteScalarAsync<long>(new CommandDefinition(RemoveSql, new { device, addressHash, since = since?.ToUniversalTime() }, cancellationToken: ct)) > 0;
+        return await connection.ExecuteScalarAsync<long>(new CommandDefinition(
+            RemoveSql, new { device, addressHash, since = since?.ToUniversalTime(), reason }, cancellationToken: ct)) > 0;
     }
 
     /// <summary>When the next one of a network is due; null when none waits.</summary>
@@ -147,19 +152,20 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
     /// <summary>A statement that lets deliveries that wait be looked at now (<c>@now</c>) instead of when their time comes.</summary>
     /// <param name="which">Of the delivery <c>d</c>.</param>
     /// <param name="more">What else is set.</param>
-    public static string LookAgainSql(string which, string more = "") =>
+    /// <param name="queued">What else is set in the queue.</param>
+    public static string LookAgainSql(string which, string more = "", string queued = "") =>
         $"""
         with again as (
             select q.message_id, q.device_id from push.queue q join push.delivery d using (message_id, device_id) where {which} order by 1, 2 for update of q),
         queued as (
-            update push.queue q set due_at = least(q.due_at, @now) from again a where q.message_id = a.message_id and q.device_id = a.device_id)
+            update push.queue q set due_at = least(q.due_at, @now){queued} from again a where q.message_id = a.message_id and q.device_id = a.device_id)
         update push.delivery d set due_at = least(d.due_at, @now){more} from again a where d.message_id = a.message_id and d.device_id = a.device_id
         """;
 
     private const string Gone =
         """
         jsonb_strip_nulls(jsonb_build_object(
-            'app', e.app_id, 'deviceId', e.device_id, 'userId', e.user_id, 'network', e.network, 'registeredAt', e.registered_at, 'deadSince', @since::timestamptz))
+            'app', e.app_id, 'deviceId', e.device_id, 'userId', e.user_id, 'network', e.network, 'registeredAt', e.registered_at, 'deadSince', @since::timestamptz, 'reason', @reason::text))
         """;
 
     private static readonly string RemoveSql =
@@ -181,16 +187,20 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
             delete from push.queue where ctid = any (array(
                 select ctid from push.queue where network = @network and due_at <= @now order by due_at limit @most for update skip locked))
             returning message_id, device_id, due_at)
-        select d.message_id as MessageId, d.device_id as DeviceId, d.attempts, d.changed, m.recalled_at as RecalledAt,
+        select d.message_id as MessageId, d.device_id as DeviceId, d.attempts, d.changed, m.recalled_at as RecalledAt, d.user_id is not null and d.user_id is distinct from r.user_id as IsOfAnother,
+               -- By one that is for a later time, and has gone out or waits to: what ended otherwise, or waits for the device's clock, is not there in its place.
                m.collapse_key is not null and exists (
                    select from push.delivery later join push.message newer on newer.id = later.message_id
-                   where later.device_id = d.device_id and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key and newer.number > m.number and newer.recalled_at is null) as IsReplaced,
-               r.app_id as AppId, r.address, r.host, r.p256dh, r.auth, r.locale, r.time_zone as TimeZone,
+                   where later.device_id = d.device_id and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key and newer.recalled_at is null
+                     and (newer.send_at, newer.number) > (m.send_at, m.number)
+                     and (later.state in ('sending', 'accepted', 'unknown')
+                          or (later.state = 'pending' and (newer.send_local is null or later.waits_for in ('quiet', 'retry', 'channel'))))) as IsReplaced,
+               r.network, r.app_id as AppId, r.address, r.host, r.p256dh, r.auth, r.locale, r.time_zone as TimeZone,
                p.quiet_from::interval as QuietFrom, p.quiet_until::interval as QuietUntil, p.time_zone as QuietZone, p.muted,
                c.paused_until as PausedUntil, c.stopped_at as StoppedAt, c.reason as ChannelReason, k.saved_at as CredentialSavedAt
         from taken join push.delivery d using (message_id, device_id)
         join push.message m on m.id = d.message_id
-        left join push.registration r on r.device_id = d.device_id and r.network = d.network
+        left join push.registration r on r.device_id = d.device_id
         left join push.preference p on p.user_id = r.user_id
         left join push.credential k on k.app_id = m.app_id and k.network = d.network
         left join push.channel c on c.app_id = m.app_id and c.network = d.network and c.host = r.host

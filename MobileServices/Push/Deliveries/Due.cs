@@ -12,6 +12,12 @@ internal sealed class Due
     public string[]? Changed { get; init; }
     public DateTime? RecalledAt { get; init; }
     public bool IsReplaced { get; init; }
+
+    /// <summary>It was matched for a user who does not have the device any more.</summary>
+    public bool IsOfAnother { get; init; }
+
+    /// <summary>Where the device is registered now.</summary>
+    public string? Network { get; init; }
     public string? AppId { get; init; }
     public string? Address { get; init; }
     public string? Host { get; init; }
@@ -56,6 +62,10 @@ internal abstract record Verdict
         if (due.Address is null || due.AppId != message.App)
         {
             return new End(States.Dead, "the device has no address any more");
+        }
+        if (due.IsOfAnother)
+        {
+            return new End(States.Dead, "it was for a user who does not have the device any more");
         }
         var zone = Zone(due.TimeZone);
         var start = message.SendLocal is { } local ? LocalClock.ToUtc(local, zone) : message.SendAt;

@@ -44,11 +44,11 @@ internal sealed class Sender(
         var results = Channel.CreateUnbounded<DeliveryChange>();
         var writing = WriteAsync(batch, results.Reader);
         var running = new List<Task>(sending.Count);
-        var mark = MarkAsync(batch, Math.Min(Wave, sending.Count));
+        var mark = MarkAsync(batch, sending, 0);
         for (var from = 0; from < sending.Count; from += Wave)
         {
-            var isOurs = await mark;
-            if (!isOurs || stopping.IsCancellationRequested)
+            var recalled = await mark;
+            if (recalled is null || stopping.IsCancellationRequested)
             {
                 // What is not begun goes back at once when this process stops; when another has taken over, it has put it back already.
                 foreach (var ready in sending.Skip(from))
@@ -57,10 +57,16 @@ internal sealed class Sender(
                 }
                 break;
             }
-            var next = Math.Min(from + Wave + Wave, sending.Count);
-            mark = next > from + Wave ? MarkAsync(batch, next) : Task.FromResult(true);
+            mark = from + Wave < sending.Count ? MarkAsync(batch, sending, from + Wave) : mark;
             foreach (var ready in sending.Skip(from).Take(Wave))
             {
+                if (recalled.Contains(ready.Due.MessageId))
+                {
+                    metrics.Ended(network.Name, States.Recalled);
+                    results.Writer.TryWrite(new(
+                        ready.Due.MessageId, ready.Due.DeviceId, States.Recalled, Decision.Of(time.GetUtcNow(), States.Recalled, "the message was recalled before its turn"), Attempt: -1));
+                    continue;
+                }
                 await _inFlight.WaitAsync(CancellationToken.None);
                 running.Add(SendOneAsync(ready, results.Writer));
             }
@@ -71,17 +77,20 @@ internal sealed class Sender(
         await store.EndBatchAsync(id, CancellationToken.None);
     }
 
-    private async Task<bool> MarkAsync(Batch batch, int started)
+    /// <summary>Marks the wave that begins there.</summary>
+    /// <returns>The recalled messages in it; null when nothing more of the batch may be sent.</returns>
+    private async Task<Guid[]?> MarkAsync(Batch batch, List<Ready> sending, int from)
     {
         try
         {
             batch.RenewedAt = time.GetTimestamp();
-            return await store.MarkAsync(batch.Id, started, _options.LeaseSeconds, CancellationToken.None);
+            Guid[] messages = [.. sending.Skip(from).Take(Wave).Select(ready => ready.Due.MessageId).Distinct()];
+            return await store.MarkAsync(batch.Id, Math.Min(from + Wave, sending.Count), messages, _options.LeaseSeconds, CancellationToken.None);
         }
         catch (NpgsqlException exception)
         {
             logger.LogWarning(exception, "A batch cannot be marked as begun: it goes back");
-            return false;
+            return null;
         }
     }
 
@@ -106,10 +115,11 @@ internal sealed class Sender(
     {
         var (due, message) = (ready.Due, ready.Message);
         var now = time.GetUtcNow();
-        var channel = channels.Of(message.App, network.Name, due.Host!);
-        if (channels.Closed(channel, due.CredentialSavedAt) is { } closed)
+        if (channels.Closed(message.App, network.Name, due.Host!, due.CredentialSavedAt) is { } closed)
         {
-            var until = closed.Until is { } open && open < ready.ExpiresAt ? open : ready.ExpiresAt;
+            // When it is stopped the next claim says for how long: another credential may have been saved.
+            var until = closed.Until ?? now;
+            until = until < ready.ExpiresAt ? until : ready.ExpiresAt;
             return new(due.MessageId, due.DeviceId, States.Pending, Decision.Of(now, "held", closed.Why), until, "channel", Attempt: -1);
         }
         var ttl = message.TtlSeconds is 0 ? 0 : (int)(ready.ExpiresAt - now).TotalSeconds;
@@ -139,7 +149,8 @@ internal sealed class Sender(
         try
         {
             await channels.NoteAsync(message.App, network.Name, due.Host!, due.CredentialSavedAt, outcome, CancellationToken.None);
-            if (outcome.Class is OutcomeClass.Dead && !await store.RemoveAsync(due.DeviceId, RegistrationStore.Hash(due.Address!), outcome.DeadSince, CancellationToken.None))
+            if (outcome.Class is OutcomeClass.Dead
+                && !await store.RemoveAsync(due.DeviceId, RegistrationStore.Hash(due.Address!), outcome.DeadSince, outcome.Reason, CancellationToken.None))
             {
                 return Later(ready, now, outcome with { Reason = $"{outcome.Reason}, but the device has registered since" });
             }
@@ -169,7 +180,8 @@ internal sealed class Sender(
                 return new(message, device, States.Failed, Decision.Of(
                     now, States.Failed, outcome.Class is OutcomeClass.Refused ? $"{network.Name} does not take it: {outcome.Reason}" : $"the address is not the credential's: {outcome.Reason}"));
             case OutcomeClass.Misconfigured:
-                return new(message, device, States.Pending, Decision.Of(now, "held", $"the network does not take the app's credential: {outcome.Reason}"), ready.ExpiresAt, "channel");
+                // The next claim holds it, unless another credential has been saved meanwhile.
+                return new(message, device, States.Pending, Decision.Of(now, "held", $"the network does not take the app's credential: {outcome.Reason}"), now, "channel");
             case OutcomeClass.Unknown when ready.Message.CollapseKey is null:
                 metrics.Ended(network.Name, States.Unknown);
                 return new(message, device, States.Unknown, Decision.Of(now, States.Unknown, $"{outcome.Reason}: it may have arrived, and is not sent again"));
@@ -186,17 +198,18 @@ internal sealed class Sender(
             metrics.Ended(network.Name, States.Failed);
             return new(ready.Due.MessageId, ready.Due.DeviceId, States.Failed, Decision.Of(now, States.Failed, $"{outcome.Reason}; given up after {attempt} attempts"));
         }
-        var pause = Pause(attempt);
-        var wait = outcome.RetryAfter is { } wish && wish > pause ? wish : pause;
+        // What the network wants at least is not made less by chance.
+        var pause = Pause(attempt, outcome.LeastPause is { } least ? 2 * least.TotalSeconds : _options.FirstRetrySeconds);
+        var wait = new[] { pause, outcome.RetryAfter ?? default, outcome.LeastPause ?? default }.Max();
         var due = now + wait < ready.ExpiresAt ? now + wait : ready.ExpiresAt;
         return new(
             ready.Due.MessageId, ready.Due.DeviceId, States.Pending,
             Decision.Of(now, "waits", string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{outcome.Reason}; attempt {attempt}, the next in {wait.TotalSeconds:0.#} s")), due, "retry");
     }
 
-    private TimeSpan Pause(int attempt)
+    private TimeSpan Pause(int attempt, double first)
     {
-        var longest = Math.Min(_options.FirstRetrySeconds * Math.Pow(2, Math.Min(attempt - 1, 30)), _options.LongestRetrySeconds);
+        var longest = Math.Min(first * Math.Pow(2, Math.Min(attempt - 1, 30)), _options.LongestRetrySeconds);
 #pragma warning disable CA5394 // Chance keeps those that failed together apart; nobody gains by guessing it.
         return TimeSpan.FromSeconds(longest * (1 - (Random.Shared.NextDouble() / 2)));
 #pragma warning restore CA5394

@@ -40,6 +40,9 @@ internal sealed class Audience
 
     public DynamicParameters Parameters { get; } = new();
 
+    /// <summary>It asks for users, or for what an app says of them by tags, and not only for devices.</summary>
+    public bool IsOfUsers { get; private set; }
+
     /// <param name="now">From which times such as <c>-30d</c> are counted.</param>
     /// <exception cref="AudienceException"/>
     public static Audience Parse(string text, DateTimeOffset now)
@@ -140,6 +143,7 @@ internal sealed class Audience
 
     private string Compare(string field, int start, string comparison, bool negated)
     {
+        IsOfUsers |= field is "user" or "customer";
         Blank();
         var at = _at;
         var value = Word() ?? throw Wrong("A value is expected here.");
@@ -166,7 +170,11 @@ internal sealed class Audience
         };
     }
 
-    private string Tag(string tag, bool negated) => $"{(negated ? "not " : "")}r.tags @> array[{Parameter(tag)}]";
+    private string Tag(string tag, bool negated)
+    {
+        IsOfUsers = true;
+        return $"{(negated ? "not " : "")}r.tags @> array[{Parameter(tag)}]";
+    }
 
     private string Equal(string column, object value, bool negated) => negated ? $"{column} is distinct from {Parameter(value)}" : $"{column} = {Parameter(value)}";
 

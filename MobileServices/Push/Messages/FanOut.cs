@@ -12,6 +12,10 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
 {
     private const int Part = 5000;
     private const int Patience = 300;
+    private static readonly TimeSpan Again = TimeSpan.FromMinutes(1);
+
+    /// <summary>Messages whose audience took too long to find, and when it is tried again: others go first.</summary>
+    private readonly Dictionary<Guid, DateTimeOffset> _slow = [];
 
     /// <returns>False when there is none to work on.</returns>
     public async Task<bool> StepAsync(CancellationToken ct)
@@ -26,32 +30,58 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
         try
         {
             await SpreadAsync(transaction, message, ct);
+            await transaction.CommitAsync(ct);
         }
-        catch (PostgresException exception) when (!exception.IsTransient)
+        catch (Exception exception) when (IsTimeout(exception))
+        {
+            // It may go better later, until the message is worth nothing any more.
+            var now = time.GetUtcNow();
+            logger.LogError(exception, "The audience of the message {Message} could not be found in time", message.Id);
+            _slow[message.Id] = now + Again;
+            if (message.ExpiresAt < now.UtcDateTime)
+            {
+                await EndAsync(message.Id, "Its audience could not be found before its time was over", ct);
+            }
+        }
+        catch (Exception exception) when (exception is AudienceException or PostgresException { IsTransient: false })
         {
             // It will not go better later.
             logger.LogError(exception, "The audience of the message {Message} cannot be found", message.Id);
-            await EndAsync(message.Id, $"Its audience could not be found: {exception.MessageText}", ct);
+            await EndAsync(message.Id, $"Its audience could not be found: {(exception as PostgresException)?.MessageText ?? exception.Message}", ct);
         }
-        await transaction.CommitAsync(ct);
         return true;
     }
+
+    private static bool IsTimeout(Exception exception) =>
+        exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } or NpgsqlException { InnerException: TimeoutException };
 
     public async Task<DateTime?> NextAsync(CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        return await connection.ExecuteScalarAsync<DateTime?>(new CommandDefinition(
-            "select send_at from push.message where state in ('scheduled', 'resolving') order by send_at limit 1", cancellationToken: ct));
+        var next = await connection.ExecuteScalarAsync<DateTime?>(new CommandDefinition(
+            "select send_at from push.message where state in ('scheduled', 'resolving') and id <> all (@slow) order by send_at limit 1", new { slow = Slow() }, cancellationToken: ct));
+        var again = _slow.Count is 0 ? (DateTime?)null : _slow.Values.Min().UtcDateTime;
+        return next is null || again < next ? again : next;
+    }
+
+    private Guid[] Slow()
+    {
+        var now = time.GetUtcNow();
+        foreach (var (id, _) in _slow.Where(slow => slow.Value <= now).ToList())
+        {
+            _slow.Remove(id);
+        }
+        return [.. _slow.Keys];
     }
 
     /// <summary>The lock is not that of the row: whoever recalls the message has to get that.</summary>
     private async Task<Spreading?> ClaimAsync(NpgsqlTransaction transaction, CancellationToken ct) =>
         await transaction.Connection!.QueryFirstOrDefaultAsync<Spreading>(new CommandDefinition(
             """
-            select id, app_id as App, audience, urgency, send_at as SendAt, created_at as CreatedAt, traceparent, tracestate
-            from (select * from push.message where state in ('scheduled', 'resolving') and send_at <= @now order by send_at limit 20) due
+            select id, app_id as App, audience, urgency, send_at as SendAt, expires_at as ExpiresAt, created_at as CreatedAt, traceparent, tracestate
+            from (select * from push.message where state in ('scheduled', 'resolving') and send_at <= @now and id <> all (@slow) order by send_at limit 20) due
             where pg_try_advisory_xact_lock(hashtextextended('push ' || id, 0)) limit 1
-            """, new { now = time.GetUtcNow() }, transaction, cancellationToken: ct));
+            """, new { now = time.GetUtcNow(), slow = Slow() }, transaction, cancellationToken: ct));
 
     private async Task SpreadAsync(NpgsqlTransaction transaction, Spreading message, CancellationToken ct)
     {
@@ -67,9 +97,10 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
         await writer.ExecuteAsync(new CommandDefinition("update push.message set state = 'resolving' where id = @Id and state = 'scheduled'", new { message.Id }, cancellationToken: ct));
         // Nothing tells the planner how many a tag has; a plan for these values does.
         await transaction.Connection!.ExecuteAsync(new CommandDefinition("set local plan_cache_mode = force_custom_plan", transaction: transaction, cancellationToken: ct));
-        var part = new List<Guid>(Part);
-        var devices = transaction.Connection!.QueryUnbufferedAsync<Guid>(
-            $"select r.device_id from push.registration r where r.app_id = @app and {audience.Sql}", audience.Parameters, transaction, commandTimeout: Patience);
+        var part = new List<(Guid Device, string? User)>(Part);
+        // What is for users is for those who have the devices now.
+        var devices = transaction.Connection!.QueryUnbufferedAsync<(Guid, string?)>(
+            $"select r.device_id, {(audience.IsOfUsers ? "r.user_id" : "null::text")} from push.registration r where r.app_id = @app and {audience.Sql}", audience.Parameters, transaction, commandTimeout: Patience);
         await foreach (var device in devices.WithCancellation(ct))
         {
             part.Add(device);
@@ -89,7 +120,7 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
     }
 
     /// <returns>False when the message has been recalled.</returns>
-    private async Task<bool> WriteAsync(NpgsqlConnection writer, Spreading message, List<Guid> part, CancellationToken ct)
+    private async Task<bool> WriteAsync(NpgsqlConnection writer, Spreading message, List<(Guid Device, string? User)> part, CancellationToken ct)
     {
         await using var transaction = await writer.BeginTransactionAsync(ct);
         // Who recalls it waits for this part, and finds it.
@@ -103,14 +134,23 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
         await writer.ExecuteAsync(new CommandDefinition(
             $"""
             with added as (
-                insert into push.delivery (message_id, device_id, network, state, due_at, decisions)
-                select @Id, r.device_id, r.network, 'pending', @due, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@part) and r.app_id = @App
+                insert into push.delivery (message_id, device_id, user_id, network, state, due_at, decisions)
+                select @Id, r.device_id, p.user_id, r.network, 'pending', @due, jsonb_build_array(@matched::jsonb)
+                from unnest(@devices, @users) p (device_id, user_id) join push.registration r on r.device_id = p.device_id and r.app_id = @App
                 on conflict (message_id, device_id) do nothing
                 returning message_id, device_id, network, due_at)
             insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from added;
             notify {PushWorker.Channel};
             """,
-            new { message.Id, message.App, due, part, matched = Decision.Of(time.GetUtcNow(), "matched") }, transaction, Patience, cancellationToken: ct));
+            new
+            {
+                message.Id,
+                message.App,
+                due,
+                devices = part.Select(one => one.Device).ToArray(),
+                users = part.Select(one => one.User).ToArray(),
+                matched = Decision.Of(time.GetUtcNow(), "matched"),
+            }, transaction, Patience, cancellationToken: ct));
         await transaction.CommitAsync(ct);
         return true;
     }
@@ -128,6 +168,7 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
         public required string Audience { get; init; }
         public required string Urgency { get; init; }
         public DateTime SendAt { get; init; }
+        public DateTime? ExpiresAt { get; init; }
         public DateTime CreatedAt { get; init; }
         public string? Traceparent { get; init; }
         public string? Tracestate { get; init; }

@@ -26,7 +26,7 @@ internal sealed class MessageRules(NetworkList networks, TimeProvider time)
         var now = time.GetUtcNow();
         Require("sendAt", message.SendAt is null || message.SendAt < now + FurthestAhead, "Must be within a year.");
         Require("sendAtLocal", message.SendAtLocal is null || message.SendAtLocal.Value.Kind is DateTimeKind.Unspecified, "Must be a time without a zone, such as 2030-12-24T09:00:00.");
-        Require("sendAtLocal", message.SendAtLocal is null || message.SendAtLocal.Value < now.UtcDateTime + FurthestAhead, "Must be within a year.");
+        Require("sendAtLocal", message.SendAtLocal is null || (message.SendAtLocal.Value - now.UtcDateTime).Duration() < FurthestAhead, "Must be within a year.");
         Require("frequencyCap", message.FrequencyCap is null or { Count: >= 1 and <= 1000, Hours: >= 1 and <= 24 * 31 }, "Must have a count from 1 to 1000 and hours from 1 to 744.");
         Require("frequencyCap", message.FrequencyCap is null || message.Category is not null, "Counts the messages of a category: send one.");
         if (content is null)

@@ -68,14 +68,14 @@ internal sealed class CredentialStore(NpgsqlDataSource database, KeySeal seal, N
         return [.. await connection.QueryAsync<string>(new CommandDefinition("select network from push.credential where app_id = @app", new { app }, cancellationToken: ct)), Own.OwnNetwork.NetworkName];
     }
 
-    /// <summary>Ready to send with; read again when it was saved anew. All who send at a time have the same one, and by that its one access token.</summary>
+    /// <summary>Ready to send with; read again when it was saved anew, and then also for those who were to send with the one before. All who send at a time have the same one, and by that its one access token.</summary>
     public async Task<object?> OpenAsync(string app, string network, DateTime savedAt)
     {
         if (_open.Count >= MostOpen)
         {
             _open.Clear();
         }
-        var opened = _open.AddOrUpdate((app, network), Fresh, (_, kept) => kept.SavedAt == savedAt ? kept : Fresh((app, network)));
+        var opened = _open.AddOrUpdate((app, network), Fresh, (_, kept) => kept.SavedAt >= savedAt ? kept : Fresh((app, network)));
         try
         {
             return await opened.Credential.Value;

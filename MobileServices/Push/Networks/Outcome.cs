@@ -29,7 +29,9 @@ internal enum OutcomeClass
 /// <param name="NetworkId">The network's name for an accepted message.</param>
 /// <param name="RetryAfter">When it says how long to wait: for the credential at that host, not only for this message.</param>
 /// <param name="DeadSince">Since when the address is dead, when the network says so.</param>
-internal sealed record Outcome(OutcomeClass Class, string Reason, string? NetworkId = null, TimeSpan? RetryAfter = null, DateTimeOffset? DeadSince = null);
+/// <param name="LeastPause">How long this message waits at least, where the network's documents say so and its answer does not.</param>
+internal sealed record Outcome(
+    OutcomeClass Class, string Reason, string? NetworkId = null, TimeSpan? RetryAfter = null, DateTimeOffset? DeadSince = null, TimeSpan? LeastPause = null);
 
 /// <summary>
 /// Which answer of which network means what: the first row that fits decides. FCM: the REST reference's ErrorCode; APNs: "Handling notification responses from

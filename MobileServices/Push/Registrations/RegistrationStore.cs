@@ -45,20 +45,28 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
             tags = (registration.Tags ?? []).Distinct(StringComparer.Ordinal).ToArray(),
             now,
         };
-        var before = await connection.QuerySingleOrDefaultAsync<(byte[] Hash, string Network, string TimeZone)?>(new CommandDefinition(
-            "select address_hash, network, time_zone from push.registration where device_id = @device for update", row, transaction, cancellationToken: ct));
+        var before = await connection.QuerySingleOrDefaultAsync<(byte[] Hash, string Network, string TimeZone, string? User)?>(new CommandDefinition(
+            "select address_hash, network, time_zone, user_id from push.registration where device_id = @device for update", row, transaction, cancellationToken: ct));
         await connection.ExecuteAsync(new CommandDefinition(PutSql, row, transaction, cancellationToken: ct));
         if (before is { } old)
         {
             if (!old.Hash.AsSpan().SequenceEqual(row.hash) || old.Network != network)
             {
+                // Claims go by the network in the queue.
                 await connection.ExecuteAsync(new CommandDefinition(
-                    "update push.delivery set network = @network, decisions = decisions || @rotated::jsonb where device_id = @device and state = 'pending'",
-                    new { device, network, rotated = Decision.Of(now, "rotated", $"to a new address of {network}") }, transaction, cancellationToken: ct));
+                    $"""
+                    {DeliveryStore.LookAgainSql("d.device_id = @device", ", network = @network, decisions = d.decisions || @rotated::jsonb", ", network = @network")};
+                    notify {PushWorker.Channel};
+                    """, new { device, network, now, rotated = Decision.Of(now, "rotated", $"to a new address of {network}") }, transaction, cancellationToken: ct));
+            }
+            if (old.User is not null && old.User != user)
+            {
+                // What waits for him ends now instead of when its time comes.
+                await LookAgainAsync(transaction, "d.device_id = @device and d.user_id is distinct from @user and d.user_id is not null", new { device, user, now }, ct);
             }
             if (old.TimeZone != registration.TimeZone)
             {
-                await LookAgainAsync(transaction, "device_id = @device", new { device, now }, ct);
+                await LookAgainAsync(transaction, "d.device_id = @device and d.waits_for in ('quiet', 'local')", new { device, now }, ct);
             }
         }
         await transaction.CommitAsync(ct);
@@ -105,7 +113,8 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
                 muted = (preferences.MutedCategories ?? []).Distinct().ToArray(),
                 now,
             }, transaction, cancellationToken: ct));
-        await LookAgainAsync(transaction, "device_id in (select device_id from push.registration where user_id = @user)", new { user, now }, ct);
+        await LookAgainAsync(
+            transaction, "d.device_id in (select device_id from push.registration where user_id = @user) and d.waits_for in ('quiet', 'local')", new { user, now }, ct);
         await transaction.CommitAsync(ct);
     }
 
@@ -119,11 +128,12 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
             : new(found.From is { } from && found.Until is { } until ? new(TimeOnly.FromTimeSpan(from), TimeOnly.FromTimeSpan(until), found.TimeZone) : null, found.Muted);
     }
 
-    /// <summary>What is held until a time by the user's clock is looked at again: that clock, or what he wants, has changed.</summary>
-    private static async Task LookAgainAsync(NpgsqlTransaction transaction, string whose, object parameters, CancellationToken ct) =>
+    /// <summary>What waits is looked at again: what it waits for has changed.</summary>
+    /// <param name="which">Of the delivery <c>d</c>.</param>
+    private static async Task LookAgainAsync(NpgsqlTransaction transaction, string which, object parameters, CancellationToken ct) =>
         await transaction.Connection!.ExecuteAsync(new CommandDefinition(
             $"""
-            {DeliveryStore.LookAgainSql($"d.{whose} and d.waits_for in ('quiet', 'local')")};
+            {DeliveryStore.LookAgainSql(which)};
             notify {PushWorker.Channel};
             """, parameters, transaction, cancellationToken: ct));
 

@@ -12,6 +12,9 @@ internal sealed class FcmNetwork(PushHttp http, IOptions<PushOptions> options, T
 {
     public const string NetworkName = "fcm";
 
+    /// <summary>After a 429 that does not say how long.</summary>
+    private static readonly TimeSpan OverQuota = TimeSpan.FromSeconds(60);
+
     private const string TypeOfError = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
 
     public string Name => NetworkName;
@@ -91,7 +94,9 @@ internal sealed class FcmNetwork(PushHttp http, IOptions<PushOptions> options, T
             // It may have been withdrawn before its time; the next one tells.
             return new(OutcomeClass.Transient, "401, with a new access token next");
         }
-        return new(outcome, outcome is OutcomeClass.Accepted ? "200" : $"{answer.Status} {reason}".TrimEnd(), id, answer.RetryAfter(time.GetUtcNow()));
+        var wish = answer.RetryAfter(time.GetUtcNow());
+        return new(
+            outcome, outcome is OutcomeClass.Accepted ? "200" : $"{answer.Status} {reason}".TrimEnd(), id, wish, LeastPause: answer.Status is 429 && wish is null ? OverQuota : null);
     }
 
     /// <summary>Both kinds of 400 have the status INVALID_ARGUMENT: one is about the token, the other about the message.</summary>
