@@ -106,6 +106,10 @@ internal sealed class RequestBodies(IOptions<SyncOptions> options)
 
     private Task TakeAsync(long bytes, CancellationToken ct)
     {
+        if (bytes is 0)
+        {
+            return Task.CompletedTask;
+        }
         lock (_lock)
         {
             if (_waiting.Count is 0 && _left >= bytes)

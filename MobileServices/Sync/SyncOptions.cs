@@ -7,8 +7,10 @@ namespace MobileServices.Sync;
 /// <summary>Section <c>Sync</c>.</summary>
 internal sealed class SyncOptions
 {
+    public const int MostRevs = 100_000;
+
     /// <summary>How many revisions back a new database remembers of a document; a client may change it for its own (<c>_revs_limit</c>).</summary>
-    [Range(1, 100_000, ErrorMessage = "Sync:RevsLimit must be from 1 to 100000.")]
+    [Range(1, MostRevs, ErrorMessage = "Sync:RevsLimit must be from 1 to 100000.")]
     public int RevsLimit { get; init; } = 1000;
 
     /// <summary>The largest document, without its attachments.</summary>

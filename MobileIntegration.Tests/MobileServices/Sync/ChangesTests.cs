@@ -127,6 +127,23 @@ public sealed class ChangesTests(SyncService service) : IClassFixture<SyncServic
     }
 
     [Fact]
+    public async Task An_event_source_goes_on_after_its_last_event_whatever_its_address_says()
+    {
+        using var client = service.ClientOf(_user);
+        await client.PutAsync("break");
+        await client.PutAsync("break/seen", "{}");
+        var last = (string)(await client.GetAsync("break"))["update_seq"]!;
+        await client.PutAsync("break/meanwhile", "{}");
+        using var request = new HttpRequestMessage(HttpMethod.Get, "break/_changes?feed=eventsource&since=now");
+        request.Headers.Add("Last-Event-ID", last);
+        using var response = await client.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        await client.PutAsync("break/after", "{}");
+        using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
+        Assert.Contains("\"meanwhile\"", await LineAsync(lines, "data: {"), StringComparison.Ordinal);
+        Assert.Contains("\"after\"", await LineAsync(lines, "data: {"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_long_poll_answers_at_once_with_what_is_there_and_empty_when_its_time_is_over()
     {
         using var client = service.ClientOf(_user);

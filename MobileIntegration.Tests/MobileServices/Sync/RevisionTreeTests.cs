@@ -36,6 +36,32 @@ public sealed class RevisionTreeTests
     }
 
     [Fact]
+    public void A_past_of_a_hundred_thousand_revisions_is_joined_with_what_is_known_of_it()
+    {
+        const int Count = 100_000;
+        List<Rev> path = [.. Enumerable.Range(0, Count).Select(n => Hashed(Count - n, Count - n))];
+        var tree = new RevisionTree();
+        for (var n = 10; n < Count; n += 10)
+        {
+            tree.Add(path[n], null, deleted: false);
+        }
+        Assert.True(tree.Merge(path, deleted: false));
+        Assert.Equal(path, tree.PathOf(path[0]));
+        Assert.True(tree.Merge([Hashed(Count, 7), .. path[1..]], deleted: true));
+        Assert.False(tree.Merge(path, deleted: false));
+        tree = RevisionTree.Read(tree.ToBytes());
+        Assert.Equal([path[0], Hashed(Count, 7)], tree.Leaves().Select(leaf => leaf.Rev));
+        Assert.Equal(path[1..], tree.PathOf(Hashed(Count, 7))[1..]);
+
+        Assert.Equal([path[0]], tree.Purge([path[0], path[0], path[1]]));
+        Assert.Equal(Count, tree.Count);
+        tree.Stem(1000);
+        Assert.Equal(1000, tree.Count);
+        Assert.Equal([Hashed(Count, 7)], tree.Purge([Hashed(Count, 7)]));
+        Assert.Equal(0, tree.Count);
+    }
+
+    [Fact]
     public void A_thousand_edits_take_less_than_twenty_bytes_each_and_stemming_forgets_the_oldest_of_every_branch()
     {
         var tree = new RevisionTree();

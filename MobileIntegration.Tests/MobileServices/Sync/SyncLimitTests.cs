@@ -74,6 +74,8 @@ public sealed class SyncLimitTests(SyncService service) : IClassFixture<SyncServ
     [InlineData("""{"_id":"a","_rev":"x"}""", 400, "bad_request")]
     [InlineData("""{"_id":"a","_deleted":"yes"}""", 400, "doc_validation")]
     [InlineData("""{"_id":"a","_revisions":{"start":1,"ids":["a","b"]}}""", 400, "doc_validation")]
+    [InlineData("""{"_id":"a","_revisions":{"start":2147483647,"ids":["a"]}}""", 400, "doc_validation")]
+    [InlineData("""{"_id":"a","_revisions":{"start":1000000001,"ids":["a"]}}""", 400, "doc_validation")]
     [InlineData("""{"_id":"a","_attachments":{"_x":{"data":""}}}""", 400, "bad_request")]
     [InlineData("""{"_id":"a","_attachments":{"x":{"data":"!"}}}""", 400, "bad_request")]
     [InlineData("""{"_id":"a","x":1,"x":2}""", 400, "bad_request")]
@@ -134,6 +136,22 @@ public sealed class SyncLimitTests(SyncService service) : IClassFixture<SyncServ
         using var large = new ByteArrayContent(new byte[3000]);
         Assert.Equal("too_large", (string?)(await SyncClient.ReadAsync(await client.Http.PutAsync("small/c/x", large), 413))["error"]);
         await client.PutAsync("small/c", "{}");
+    }
+
+    [Fact]
+    public async Task A_deletion_that_takes_room_itself_is_not_taken_when_there_is_none()
+    {
+        await using var small = service.Start(("Sync:MostBytes", "1024"));
+        using var client = service.ClientOf(_user, small.Address);
+        await client.PutAsync("filled");
+        var rev = (string)(await client.PutAsync("filled/a", $$"""{"x":"{{new string('x', 1100)}}"}"""))["rev"]!;
+        await client.PutAsync("filled/a", $$"""{"_rev":"{{rev}}","_deleted":true,"x":1}""", 413);
+        var rows = (await client.PostAsync("filled/_bulk_docs", """
+            {"new_edits":false,"docs":[{"_id":"b","_rev":"1-a","_deleted":true,"x":1},{"_id":"c","_revisions":{"start":2,"ids":["b","a"]},"_deleted":true}]}
+            """, 201)).AsArray();
+        Assert.Equal(("b", "too_large"), ((string)rows.Single()!["id"]!, (string)rows[0]!["error"]!));
+        await client.DeleteAsync($"filled/a?rev={rev}");
+        Assert.Equal(2, (int)(await client.GetAsync("filled"))["doc_del_count"]!);
     }
 
     /// <summary>The whole heap of the process is smaller than the attachment.</summary>

@@ -94,7 +94,7 @@ internal sealed record NewAttachment(string Name, string? ContentType, byte[]? D
             }
             read.Add(new(
                 member.Name,
-                value.TryGetProperty("content_type", out var type) && type.ValueKind is JsonValueKind.String ? type.GetString() : null,
+                value.TryGetProperty("content_type", out var type) && type.ValueKind is JsonValueKind.String ? CheckType(type.GetString()!) : null,
                 data,
                 follows,
                 value.TryGetProperty("length", out var length) && length.TryGetInt64(out var number) ? number : null,
@@ -103,6 +103,10 @@ internal sealed record NewAttachment(string Name, string? ContentType, byte[]? D
         }
         return read;
     }
+
+    /// <exception cref="SyncException">It cannot stand in a header, where readers get it.</exception>
+    public static string CheckType(string type) => !type.AsSpan().ContainsAnyExceptInRange(' ', '~') ? type
+        : throw SyncException.Bad("The content type of an attachment must be of visible ASCII characters and spaces.");
 
     private static bool Is(JsonElement value, string name) => value.TryGetProperty(name, out var flag) && flag.ValueKind is JsonValueKind.True;
 }

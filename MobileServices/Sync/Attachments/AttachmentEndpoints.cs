@@ -64,6 +64,7 @@ internal static class AttachmentEndpoints
         var call = SyncCall.ToWrite(http);
         var (id, name) = (call.Document().Id, call.Attachment());
         Check(id, name);
+        var type = NewAttachment.CheckType(http.Request.ContentType is { Length: > 0 } sent ? sent : "application/octet-stream");
         var most = call.Options.AttachmentBytes;
         if (http.Request.ContentLength > most)
         {
@@ -80,7 +81,7 @@ internal static class AttachmentEndpoints
         // Before the content is taken in: most mistakes are known now.
         var before = await OpenAsync(call, database, documents, id, rev);
         var blob = await blobs.SaveAsync(database.Id, http.Request.Body, call.Aborted);
-        var content = new NewAttachment(name, http.Request.ContentType is { Length: > 0 } type ? type : "application/octet-stream", null, false, null, null, null) { Blob = blob };
+        var content = new NewAttachment(name, type, null, false, null, null, null) { Blob = blob };
         await WriteAsync(call, writes, id, rev, before, [.. Others(before, name), content], 201);
     }
 

@@ -69,7 +69,7 @@ internal sealed class MultipartWriter
 
     private async Task DocumentAsync(StoredDocument document, StoredBody body, DocumentParts parts, DocumentJson json, BlobStore blobs)
     {
-        var sends = body.Attachments.FindAll(attachment => parts.Sends(attachment, document));
+        var sends = parts.Sends(document, body);
         if (sends.Count is 0)
         {
             Begin(_boundary, "application/json");

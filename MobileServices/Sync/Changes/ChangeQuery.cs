@@ -62,8 +62,7 @@ internal sealed record ChangeQuery
         {
             Key = PlainDocument.KeyOf(call),
             Feed = isStream ? FeedKind.EventSource : FeedKind.Normal,
-            // Who comes again after a break sends the address of before, and how far it is in the header.
-            Since = isStream && call.Http.Request.Headers["Last-Event-ID"].FirstOrDefault() is { Length: > 0 } last ? last : query.Since,
+            Since = SinceOf(call, null, isStream),
             Limit = isStream ? null : query.Limit ?? PlainLimit,
             Descending = false,
             IncludeDocs = true,
@@ -98,8 +97,7 @@ internal sealed record ChangeQuery
         return new()
         {
             Feed = feed,
-            Since = (query.Text("since") ?? (body is { ValueKind: JsonValueKind.Object } sent && sent.TryGetProperty("since", out var since) ? since.ToString() : null)
-                ?? call.Http.Request.Headers["Last-Event-ID"].FirstOrDefault() ?? query.Text("last-event-id")) is { Length: > 0 } from ? from : "0",
+            Since = SinceOf(call, body, feed is FeedKind.EventSource),
             // As CouchDB: none is as much as one.
             Limit = query.Number("limit") is { } limit ? Math.Max(1, limit) : null,
             IsFresh = query.Flag("fresh"),
@@ -118,6 +116,18 @@ internal sealed record ChangeQuery
             Timeout = timeout > patience ? patience : timeout,
             Filter = ChangeFilter.Read(call, body),
         };
+    }
+
+    private static string SinceOf(SyncCall call, JsonElement? body, bool isEventSource)
+    {
+        var last = call.Http.Request.Headers["Last-Event-ID"].FirstOrDefault();
+        if (isEventSource && last is { Length: > 0 })
+        {
+            // Who comes again after a break sends the address of before, and how far it is in the header.
+            return last;
+        }
+        return (call.Query.Text("since") ?? (body is { ValueKind: JsonValueKind.Object } sent && sent.TryGetProperty("since", out var since) ? since.ToString() : null)
+            ?? last ?? call.Query.Text("last-event-id")) is { Length: > 0 } from ? from : "0";
     }
 }
 

@@ -152,7 +152,7 @@ internal static class DatabaseEndpoints
     {
         var call = SyncCall.ToOwn(http);
         using var body = await bodies.ReadAsync(call, emptyIsObject: true);
-        if (body.Root.ValueKind is not JsonValueKind.Number || !body.Root.TryGetInt32(out var limit) || limit is < 1 or > 100_000)
+        if (body.Root.ValueKind is not JsonValueKind.Number || !body.Root.TryGetInt32(out var limit) || limit is < 1 or > SyncOptions.MostRevs)
         {
             throw SyncException.Bad("`_revs_limit` must be a whole number from 1 to 100000.");
         }

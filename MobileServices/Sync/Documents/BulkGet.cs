@@ -85,7 +85,7 @@ internal sealed class BulkGet(DatabaseStore databases, DocumentStore documents, 
             }
             wanted.Add((one, document, one.Rev?.ToString() ?? document?.Rev));
         }
-        var others = wanted.FindAll(one => one.Document is not null && one.Rev != one.Document.Rev);
+        var others = wanted.FindAll(one => one.Document?.HasOther(one.Rev!) is true);
         var bodies = await documents.BodiesAsync(database.Id, [.. others.Select(one => one.Asked.Id)], [.. others.Select(one => one.Rev!)], call.Aborted);
         return [.. wanted.Select(one => new Result(
             one.Asked.Id, one.Rev, one.Document,

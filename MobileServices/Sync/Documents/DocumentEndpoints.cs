@@ -34,14 +34,17 @@ internal static class DocumentEndpoints
         }
         var body = await ChooseAsync(call, database, documents, document);
         var parts = await PartsAsync(call, database, documents, document);
-        var tag = $"\"{body.Rev}\"";
-        http.Response.Headers.ETag = tag;
-        if (http.Request.Headers.IfNoneMatch.Any(sent => sent is not null && (sent == "*" || sent.Contains(tag, StringComparison.Ordinal))))
+        if (!parts.HasMeta)
         {
-            http.Response.StatusCode = StatusCodes.Status304NotModified;
-            return;
+            var tag = $"\"{body.Rev}\"";
+            http.Response.Headers.ETag = tag;
+            if (http.Request.Headers.IfNoneMatch.Any(sent => sent is not null && (sent == "*" || sent.Contains(tag, StringComparison.Ordinal))))
+            {
+                http.Response.StatusCode = StatusCodes.Status304NotModified;
+                return;
+            }
         }
-        var sends = body.Attachments.FindAll(attachment => parts.Sends(attachment, document));
+        var sends = parts.Sends(document, body);
         if (sends.Count > 0 && http.Request.Headers.Accept.ToString().Contains("multipart/related", StringComparison.OrdinalIgnoreCase))
         {
             await MultipartWriter.RelatedAsync(call, document, body, parts with { Follows = true }, sends, json, blobs);
@@ -179,6 +182,11 @@ internal static class DocumentEndpoints
         if (call.Query.Flag("latest") && document.Tree.LeavesUnder(rev) is { Count: > 0 } leaves)
         {
             rev = leaves[0].Rev;
+        }
+        if (!document.Tree.Contains(rev))
+        {
+            // Its body may be there until the database is compacted.
+            throw SyncException.Missing();
         }
         return await documents.BodyAsync(database.Id, document, rev.ToString(), call.Aborted) ?? throw SyncException.Missing();
     }

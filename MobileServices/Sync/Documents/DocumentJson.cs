@@ -12,15 +12,19 @@ internal sealed record DocumentParts(
     /// <summary>Their content comes behind the document, in parts of their own.</summary>
     public bool Follows { get; init; }
 
-    /// <summary>Whether the content of an attachment goes with the document; a stub otherwise.</summary>
-    public bool Sends(Attachment attachment, StoredDocument document)
+    /// <summary>It tells more than the revision itself, which other revisions change.</summary>
+    public bool HasMeta => Conflicts || DeletedConflicts || LocalSeq || Available is not null;
+
+    /// <summary>The attachments whose content goes with the revision; the others are stubs.</summary>
+    public List<Attachment> Sends(StoredDocument document, StoredBody body)
     {
-        if (AttachmentsSince is null)
+        if (AttachmentsSince is null || body.AttachmentText is null)
         {
-            return Attachments;
+            return Attachments ? body.Attachments : [];
         }
-        var known = AttachmentsSince.Select(text => Rev.TryParse(text, out var rev) && document.Tree.Contains(rev) ? rev.Generation : 0).DefaultIfEmpty(0).Max();
-        return attachment.RevPos > known;
+        // Who has another branch alone does not have what came on this one.
+        var known = document.Tree.PathOf(NewDocument.ParseRev(body.Rev)).Find(rev => AttachmentsSince.Contains(rev.ToString())).Generation;
+        return body.Attachments.FindAll(attachment => attachment.RevPos > known);
     }
 }
 
@@ -76,6 +80,7 @@ internal sealed class DocumentJson(BlobStore blobs)
     private async Task WriteAttachmentsAsync(JsonOut json, StoredDocument document, StoredBody body, DocumentParts parts, CancellationToken ct)
     {
         json.Raw(",\"_attachments\":{"u8);
+        var sent = parts.Sends(document, body);
         var isFirst = true;
         foreach (var one in body.Attachments)
         {
@@ -88,7 +93,7 @@ internal sealed class DocumentJson(BlobStore blobs)
             json.Number(one.RevPos);
             json.Raw(",\"digest\":"u8);
             json.Text(one.Digest);
-            var sends = parts.Sends(one, document);
+            var sends = sent.Contains(one);
             if (sends && !parts.Follows)
             {
                 json.Raw(",\"data\":\""u8);

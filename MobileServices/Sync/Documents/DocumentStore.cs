@@ -18,6 +18,9 @@ internal sealed record StoredDocument(string Id, long Seq, string Rev, bool Dele
 
     public StoredBody Winner => new(Rev, Deleted, Body, Attachments);
 
+    /// <summary>A revision besides the winner that it remembers: of what it has forgotten, bodies may be there until the database is compacted.</summary>
+    public bool HasOther(string rev) => rev != Rev && Revisions.Rev.TryParse(rev, out var other) && Tree.Contains(other);
+
     /// <summary>The winner as selectors and filters see it, with stubs for its attachments.</summary>
     public JsonDocument ToJson(bool conflicts = false)
     {

@@ -30,12 +30,11 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
             (edit.Written, edit.Failure) = (null, null);
         }
         var (database, validation) = await OpenAsync(connection, key, documents, ct) ?? throw SyncException.NoDatabase();
-        var full = (database.BodyBytes + database.AttachmentBytes >= options.Value.MostBytes) || database.DocCount >= options.Value.MostDocuments;
         foreach (var edit in edits)
         {
             try
             {
-                await ApplyAsync(connection, database, validation, documents[edit.Id], edit, full, ct);
+                await ApplyAsync(connection, database, validation, documents[edit.Id], edit, ct);
             }
             catch (SyncException failure)
             {
@@ -111,7 +110,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
     }
 
     private async Task ApplyAsync(
-        NpgsqlConnection connection, DatabaseRow database, Validation validation, OpenDocument document, Edit edit, bool full, CancellationToken ct)
+        NpgsqlConnection connection, DatabaseRow database, Validation validation, OpenDocument document, Edit edit, CancellationToken ct)
     {
         if (edit.Decide is { } decide)
         {
@@ -119,15 +118,12 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
             return;
         }
         var sent = edit.Document;
-        if (full && !sent.Deleted && !edit.IsReplicated)
-        {
-            throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some and compact it.");
-        }
         if (edit.IsReplicated)
         {
-            await TakeInAsync(connection, database, validation, document, edit, full, ct);
+            await TakeInAsync(connection, database, validation, document, edit, ct);
             return;
         }
+        CheckRoom(database, sent);
         var leaves = document.Tree.Leaves();
         Rev? parent = sent.Rev;
         if (parent is { } given)
@@ -162,7 +158,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         {
             throw SyncException.Missing();
         }
-        var generation = (parent?.Generation ?? 0) + 1;
+        var generation = GenerationAfter(parent);
         var attachments = await AttachAsync(connection, database.Id, document, sent, parent is { } one ? [one] : [], generation, ct);
         var rev = NewRev(generation, parent, sent, attachments);
         if (document.Tree.Contains(rev))
@@ -176,7 +172,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
     }
 
     private async Task TakeInAsync(
-        NpgsqlConnection connection, DatabaseRow database, Validation validation, OpenDocument document, Edit edit, bool full, CancellationToken ct)
+        NpgsqlConnection connection, DatabaseRow database, Validation validation, OpenDocument document, Edit edit, CancellationToken ct)
     {
         var sent = edit.Document;
         var path = sent.Path ?? (sent.Rev is { } rev ? [rev] : throw SyncException.Bad("Document must have a _rev or _revisions with new_edits=false."));
@@ -188,16 +184,29 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         {
             return;
         }
-        if (full && !sent.Deleted)
-        {
-            throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some and compact it.");
-        }
+        CheckRoom(database, sent);
         var attachments = await AttachAsync(connection, database.Id, document, sent, path.Skip(1), path[0].Generation, ct);
         await validation.CheckAsync(connection, document, edit, path.Skip(1), path[0], attachments, ct);
-        document.Tree.Merge(path, sent.Deleted);
+        // What is further back would be forgotten after it.
+        document.Tree.Merge(path.Count > database.RevsLimit ? path[..database.RevsLimit] : path, sent.Deleted);
         document.Fresh[path[0]] = new(sent.Deleted, sent.Body, attachments);
         edit.Written = path[0];
     }
+
+    /// <summary>Deletions are taken all the same, but none that takes room itself when there is none.</summary>
+    private void CheckRoom(DatabaseRow database, NewDocument sent)
+    {
+        var isFull = database.BodyBytes + database.AttachmentBytes >= options.Value.MostBytes ? !sent.IsBareTombstone : !sent.Deleted && database.DocCount >= options.Value.MostDocuments;
+        if (isFull)
+        {
+            throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some and compact it.");
+        }
+    }
+
+    /// <exception cref="SyncException">There is none that could be read again.</exception>
+    internal static int GenerationAfter(Rev? parent) => parent is not { } rev ? 1
+        : rev.Generation < Rev.MostGenerations ? rev.Generation + 1
+        : throw SyncException.Bad($"A revision has at most {Rev.MostGenerations} generations, so this one cannot be edited.");
 
     /// <summary>The attachments of the new revision as the table has them: stubs are looked up in its ancestors, the nearest first.</summary>
     private static async Task<string?> AttachAsync(
@@ -227,33 +236,26 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
     private static async Task<List<Attachment>> AttachmentsOfAsync(
         NpgsqlConnection connection, long databaseId, OpenDocument document, IEnumerable<Rev> ancestors, CancellationToken ct)
     {
-        var found = new List<Attachment>();
-        foreach (var ancestor in ancestors)
+        var known = document.Fresh.ToDictionary(one => one.Key.ToString(), one => one.Value.Attachments);
+        if (document.StoredRev is { } winner)
         {
-            string? text;
-            if (document.Fresh.TryGetValue(ancestor, out var fresh))
-            {
-                text = fresh.Attachments;
-            }
-            else if (ancestor.ToString() == document.StoredRev)
-            {
-                text = document.StoredAttachments;
-            }
-            else if (document.Tree.Contains(ancestor))
-            {
-                await using var command = new NpgsqlCommand("select attachments from sync.body where db_id = $1 and doc_id = $2 and rev = $3", connection);
-                command.Parameters.Add(new() { Value = databaseId });
-                command.Parameters.Add(new() { Value = document.Id });
-                command.Parameters.Add(new() { Value = ancestor.ToString() });
-                text = await command.ExecuteScalarAsync(ct) as string;
-            }
-            else
-            {
-                continue;
-            }
-            found.AddRange(Attachment.Read(text));
+            known[winner] = document.StoredAttachments;
         }
-        return found;
+        var path = ancestors.Select(rev => rev.ToString()).ToList();
+        var others = path.Where(rev => !known.ContainsKey(rev)).ToArray();
+        if (document.StoredRev is not null && others.Length > 0)
+        {
+            await using var command = new NpgsqlCommand("select rev, attachments from sync.body where db_id = $1 and doc_id = $2 and rev = any ($3) and attachments is not null", connection);
+            command.Parameters.Add(new() { Value = databaseId });
+            command.Parameters.Add(new() { Value = document.Id });
+            command.Parameters.Add(new() { Value = others });
+            await using var reader = await command.ExecuteReaderAsync(ct);
+            while (await reader.ReadAsync(ct))
+            {
+                known[reader.GetString(0)] = reader.GetString(1);
+            }
+        }
+        return [.. path.SelectMany(rev => Attachment.Read(known.GetValueOrDefault(rev)))];
     }
 
     /// <summary>The same edit of the same revision has the same name, wherever it is made.</summary>

@@ -32,25 +32,19 @@ internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] Npg
     public async Task PutAsync(SyncCall call, string id, JsonElement body)
     {
         var database = await databases.FindAsync(call);
-        var document = Read(body, out var expected);
-        var given = call.Query.Text("rev") ?? expected;
-        if (Encoding.UTF8.GetByteCount(document) > call.Options.DocumentBytes)
+        var document = Read(call, body, out var expected);
+        var written = await SaveAsync(database.Id, id, document, call.Query.Text("rev") ?? expected, call.Aborted) ?? throw SyncException.Conflict();
+        if (document is not null)
         {
-            throw SyncException.TooLarge($"The document has more than {call.Options.DocumentBytes} bytes.");
+            devices.Kept(call, database, body);
         }
-        var written = await SaveAsync(database.Id, id, document, given, call.Aborted) ?? throw SyncException.Conflict();
-        devices.Kept(call, database, body);
-        await AnswerAsync(call.Http, id, written, 201);
+        await AnswerAsync(call.Http, id, written, document is null ? 200 : 201);
     }
 
     public async Task DeleteAsync(SyncCall call, string id)
     {
         var database = await databases.FindAsync(call);
-        await using var command = source.CreateCommand("delete from sync.local_document where db_id = $1 and doc_id = $2 and ($3::bigint is null or rev = $3)");
-        command.Parameters.Add(new() { Value = database.Id });
-        command.Parameters.Add(new() { Value = id });
-        command.Parameters.Add(new() { Value = NumberOf(call.Query.Text("rev")) ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Bigint });
-        if (await command.ExecuteNonQueryAsync(call.Aborted) is 0)
+        if (!await DeleteAsync(database.Id, id, NumberOf(call.Query.Text("rev")), call.Aborted))
         {
             throw SyncException.Missing();
         }
@@ -61,12 +55,15 @@ internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] Npg
     public async Task<string?> SaveAsync(SyncCall call, string id, JsonElement body)
     {
         var database = await databases.FindAsync(call);
-        var document = Read(body, out var expected);
+        var document = Read(call, body, out var expected);
         if (await SaveAsync(database.Id, id, document, expected, call.Aborted) is not { } rev)
         {
             return null;
         }
-        devices.Kept(call, database, body);
+        if (document is not null)
+        {
+            devices.Kept(call, database, body);
+        }
         return string.Create(CultureInfo.InvariantCulture, $"0-{rev}");
     }
 
@@ -101,8 +98,14 @@ internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] Npg
         await json.SendAsync(call.Aborted);
     }
 
-    private async Task<long?> SaveAsync(long databaseId, string id, string body, string? expected, CancellationToken ct)
+    /// <param name="body">Null to delete it.</param>
+    /// <returns>The new revision, 0 of what is deleted; null for a conflict.</returns>
+    private async Task<long?> SaveAsync(long databaseId, string id, string? body, string? expected, CancellationToken ct)
     {
+        if (body is null)
+        {
+            return await DeleteAsync(databaseId, id, NumberOf(expected), ct) || !await IsThereAsync(databaseId, id, ct) ? 0 : null;
+        }
         // The first of them has no revision to name; a checkpoint that was lost may name one that is not there.
         await using var command = source.CreateCommand("""
             insert into sync.local_document as d (db_id, doc_id, rev, body) values ($1, $2, 1, $3)
@@ -116,18 +119,39 @@ internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] Npg
         return await command.ExecuteScalarAsync(ct) as long?;
     }
 
+    private async Task<bool> DeleteAsync(long databaseId, string id, long? rev, CancellationToken ct)
+    {
+        await using var command = source.CreateCommand("delete from sync.local_document where db_id = $1 and doc_id = $2 and ($3::bigint is null or rev = $3)");
+        command.Parameters.Add(new() { Value = databaseId });
+        command.Parameters.Add(new() { Value = id });
+        command.Parameters.Add(new() { Value = rev ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Bigint });
+        return await command.ExecuteNonQueryAsync(ct) > 0;
+    }
+
+    private async Task<bool> IsThereAsync(long databaseId, string id, CancellationToken ct)
+    {
+        await using var command = source.CreateCommand("select 1 from sync.local_document where db_id = $1 and doc_id = $2");
+        command.Parameters.Add(new() { Value = databaseId });
+        command.Parameters.Add(new() { Value = id });
+        return await command.ExecuteScalarAsync(ct) is not null;
+    }
+
     private static long? NumberOf(string? rev) => rev is not { Length: > 0 } ? null
         : rev.StartsWith("0-", StringComparison.Ordinal) && long.TryParse(rev.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
         : throw SyncException.Bad("Invalid rev format");
 
-    /// <summary>The members but for <c>_id</c> and <c>_rev</c>.</summary>
-    private static string Read(JsonElement body, out string? rev)
+    /// <summary>The members but for <c>_id</c>, <c>_rev</c> and <c>_deleted</c>; null when that is true.</summary>
+    private static string? Read(SyncCall call, JsonElement body, out string? rev)
     {
         rev = body.TryGetProperty("_rev", out var named) && named.ValueKind is JsonValueKind.String ? named.GetString() : null;
+        if (body.TryGetProperty("_deleted", out var deleted) && NewDocument.IsDeleted(deleted))
+        {
+            return null;
+        }
         var json = new JsonOut();
         json.Raw("{"u8);
         var isFirst = true;
-        foreach (var member in body.EnumerateObject().Where(member => member.Name is not ("_id" or "_rev")))
+        foreach (var member in body.EnumerateObject().Where(member => member.Name is not ("_id" or "_rev" or "_deleted")))
         {
             json.Raw(isFirst ? ""u8 : ","u8);
             isFirst = false;
@@ -136,7 +160,8 @@ internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] Npg
             json.Raw(member.Value.GetRawText());
         }
         json.Raw("}"u8);
-        return Encoding.UTF8.GetString(json.Written.Span);
+        return json.Written.Length <= call.Options.DocumentBytes ? Encoding.UTF8.GetString(json.Written.Span)
+            : throw SyncException.TooLarge($"The document has more than {call.Options.DocumentBytes} bytes.");
     }
 
     private static void Write(JsonOut json, string id, long rev, byte[] body)

@@ -18,6 +18,9 @@ internal sealed class NewDocument
 
     public bool Deleted { get; set; }
 
+    /// <summary>It takes no room.</summary>
+    public bool IsBareTombstone => Deleted && Body.Length <= Nothing.Length && Attachments is not { Count: > 0 };
+
     /// <summary>The revision and its ancestors, newest first; null when the client does not tell of them.</summary>
     public List<Rev>? Path { get; private set; }
 
@@ -92,6 +95,14 @@ internal sealed class NewDocument
 
     public static Rev ParseRev(string? text) => Revisions.Rev.TryParse(text, out var rev) ? rev : throw SyncException.Bad("Invalid rev format");
 
+    /// <summary>What <c>_deleted</c> says.</summary>
+    public static bool IsDeleted(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.True => true,
+        JsonValueKind.False => false,
+        _ => throw new SyncException(400, "doc_validation", "_deleted must be a boolean"),
+    };
+
     public static bool HasLoneSurrogate(string text)
     {
         for (var i = 0; i < text.Length; i++)
@@ -116,12 +127,7 @@ internal sealed class NewDocument
                 Rev = value.ValueKind is JsonValueKind.Null ? null : ParseRev(value.ValueKind is JsonValueKind.String ? value.GetString() : null);
                 break;
             case "_deleted":
-                Deleted = value.ValueKind switch
-                {
-                    JsonValueKind.True => true,
-                    JsonValueKind.False => false,
-                    _ => throw new SyncException(400, "doc_validation", "_deleted must be a boolean"),
-                };
+                Deleted = IsDeleted(value);
                 break;
             case "_revisions":
                 Path = ReadPath(value);
@@ -140,16 +146,22 @@ internal sealed class NewDocument
     private static List<Rev> ReadPath(JsonElement value)
     {
         if (value.ValueKind is not JsonValueKind.Object || !value.TryGetProperty("start", out var start) || !start.TryGetInt32(out var generation)
-            || !value.TryGetProperty("ids", out var ids) || ids.ValueKind is not JsonValueKind.Array)
+            || generation > Revisions.Rev.MostGenerations || !value.TryGetProperty("ids", out var ids) || ids.ValueKind is not JsonValueKind.Array)
         {
-            throw new SyncException(400, "doc_validation", "_revisions must have a number `start` and a list `ids`.");
+            throw new SyncException(400, "doc_validation", $"_revisions must have a number `start`, at most {Revisions.Rev.MostGenerations}, and a list `ids`.");
         }
-        var path = new List<Rev>(ids.GetArrayLength());
-        foreach (var id in ids.EnumerateArray())
+        if (ids.GetArrayLength() > generation)
         {
-            if (id.ValueKind is not JsonValueKind.String || !Revisions.Rev.IsHash(id.GetString()) || generation - path.Count < 1)
+            throw new SyncException(400, "doc_validation", "There are more of _revisions.ids than `start` allows.");
+        }
+        // No database remembers more.
+        var count = Math.Min(ids.GetArrayLength(), SyncOptions.MostRevs);
+        var path = new List<Rev>(count);
+        foreach (var id in ids.EnumerateArray().Take(count))
+        {
+            if (id.ValueKind is not JsonValueKind.String || !Revisions.Rev.IsHash(id.GetString()))
             {
-                throw new SyncException(400, "doc_validation", "RevId isn't a string, or there are more of them than `start` allows.");
+                throw new SyncException(400, "doc_validation", "RevId isn't a string, or none that can be a revision's.");
             }
             path.Add(Revisions.Rev.Of(generation - path.Count, id.GetString()));
         }

@@ -13,7 +13,7 @@ internal sealed class OpenRevs(SyncCall call, DatabaseRow database, DocumentStor
         var parts = new DocumentParts(
             query.Flag("revs"), query.Flag("conflicts"), query.Flag("deleted_conflicts"), query.Flag("local_seq"), query.Flag("attachments"), query.Texts("atts_since"));
         var revs = Wanted(document);
-        var others = document is null ? [] : revs.Where(rev => rev != document.Rev).ToArray();
+        var others = document is null ? [] : revs.Where(document.HasOther).ToArray();
         var bodies = document is null ? [] : await documents.BodiesAsync(database.Id, [.. others.Select(_ => id)], others, call.Aborted);
         var found = revs.Select(rev => (Rev: rev, Body: rev == document?.Rev ? document.Winner : bodies.GetValueOrDefault((id, rev)))).ToList();
 

@@ -39,7 +39,8 @@ internal sealed class Purge(NpgsqlDataSource source)
                 from sync.body b where d.db_id = $1 and d.doc_id = $2 and b.db_id = $1 and b.doc_id = $2 and b.rev = $4
                 """, ct, databaseId, id, seq, winner.Rev.ToString(), winner.Deleted,
                 leaves.Count is 1 ? DBNull.Value : string.Join(' ', leaves.Skip(1).Select(leaf => leaf.Deleted ? $"{leaf.Rev}!" : leaf.Rev.ToString())), tree.ToBytes());
-            await RunAsync(connection, "delete from sync.body where db_id = $1 and doc_id = $2 and rev = any ($3)", ct, databaseId, id, purged[id].ConvertAll(one => one.ToString()).ToArray());
+            // Of the ancestors that went with them too.
+            await RunAsync(connection, "delete from sync.body where db_id = $1 and doc_id = $2 and rev <> all ($3)", ct, databaseId, id, tree.Revs.Select(one => one.ToString()).ToArray());
             if (winner.Deleted != isDeleted)
             {
                 await RunAsync(connection, "update sync.database set doc_count = doc_count + $2, deleted_count = deleted_count - $2 where id = $1", ct, databaseId, isDeleted ? 1 : -1);

@@ -35,7 +35,7 @@ internal sealed record Resolution(Rev? Parent, byte[]? Body, string? Attachments
 
     private static Rev Add(OpenDocument document, Rev? parent, NewDocument content, string? attachments)
     {
-        var generation = (parent?.Generation ?? 0) + 1;
+        var generation = EditTransaction.GenerationAfter(parent);
         var rev = EditTransaction.NewRev(generation, parent, content, attachments);
         if (!document.Tree.Contains(rev))
         {

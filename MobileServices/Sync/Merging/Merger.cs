@@ -58,9 +58,13 @@ internal sealed class Merger(NpgsqlConnection connection, long databaseId, OpenD
         }
     }
 
-    /// <returns>False when the conflict is to stay: the rules ask a person, or the common ancestor is known by name alone.</returns>
+    /// <returns>False when the conflict is to stay: the rules ask a person, the common ancestor is known by name alone, or there is no generation left.</returns>
     private async Task<bool> TryMergeAsync(Rev winner, Rev loser, CancellationToken ct)
     {
+        if (winner.Generation is Rev.MostGenerations)
+        {
+            return false;
+        }
         var ancestor = CommonAncestor(winner, loser);
         var before = ancestor is { } rev ? await BodyAsync(rev, ct) : new("{}", null, false);
         if (before.Text is null || await BodyAsync(winner, ct) is not { Text: { } mine } one || await BodyAsync(loser, ct) is not { Text: { } theirs } other)

@@ -7,7 +7,7 @@ namespace MobileServices.Sync.Revisions;
 internal readonly struct Rev : IEquatable<Rev>, IComparable<Rev>
 {
     public const int LongestHash = 200;
-    private const int MostGenerations = 1_000_000_000;
+    public const int MostGenerations = 1_000_000_000;
 
     /// <summary>Of 32 lower-case hexadecimal digits, as nearly all are.</summary>
     private readonly UInt128 _digest;

@@ -16,6 +16,8 @@ internal sealed class RevisionTree
 
     public int Count => _nodes.Count;
 
+    public IEnumerable<Rev> Revs => _nodes.Select(node => node.Rev);
+
     public static RevisionTree Read(ReadOnlySpan<byte> bytes) => new(TreeCode.Read(bytes));
 
     public byte[] ToBytes() => TreeCode.Write(_nodes);
@@ -74,19 +76,24 @@ internal sealed class RevisionTree
         {
             return false;
         }
+        // Both may be long: no look through the tree for each step.
+        var places = new Dictionary<Rev, int>(_nodes.Count);
+        for (var index = 0; index < _nodes.Count; index++)
+        {
+            places[_nodes[index].Rev] = index;
+        }
         var parent = NoParent;
         for (var i = path.Count - 1; i >= 0; i--)
         {
-            var known = Find(path[i]);
-            if (known >= 0 && _nodes[known].Parent is NoParent && parent >= 0 && !IsBelow(parent, known))
-            {
-                // This peer remembers less of the past than the other does.
-                _nodes[known] = _nodes[known] with { Parent = parent };
-            }
-            if (known < 0)
+            if (!places.TryGetValue(path[i], out var known))
             {
                 known = _nodes.Count;
                 _nodes.Add(new(path[i], parent, i is 0 && deleted));
+            }
+            else if (_nodes[known].Parent is NoParent && parent >= 0)
+            {
+                // This peer remembers less of the past than the other does. A parent is one generation below, so no circle comes of it.
+                _nodes[known] = _nodes[known] with { Parent = parent };
             }
             parent = known;
         }
@@ -117,18 +124,26 @@ internal sealed class RevisionTree
     /// <returns>Those that were leaves.</returns>
     public List<Rev> Purge(IEnumerable<Rev> revs)
     {
-        var purged = new List<Rev>();
-        foreach (var rev in revs.Where(IsLeaf).ToList())
+        var purged = revs.Distinct().Where(IsLeaf).ToList();
+        var children = new int[_nodes.Count];
+        foreach (var node in _nodes.Where(node => node.Parent >= 0))
         {
-            purged.Add(rev);
-            var kept = new bool[_nodes.Count];
-            Array.Fill(kept, true);
-            for (var index = Find(rev); index >= 0 && !HasChild(index, kept); index = _nodes[index].Parent)
+            children[node.Parent]++;
+        }
+        var kept = new bool[_nodes.Count];
+        Array.Fill(kept, true);
+        foreach (var rev in purged)
+        {
+            for (var index = Find(rev); index >= 0 && children[index] is 0; index = _nodes[index].Parent)
             {
                 kept[index] = false;
+                if (_nodes[index].Parent >= 0)
+                {
+                    children[_nodes[index].Parent]--;
+                }
             }
-            Keep(kept);
         }
+        Keep(kept);
         return purged;
     }
 
@@ -171,23 +186,11 @@ internal sealed class RevisionTree
         _nodes.AddRange(sorted);
     }
 
-    private bool IsBelow(int index, int ancestor)
-    {
-        for (; index >= 0; index = _nodes[index].Parent)
-        {
-            if (index == ancestor)
-            {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private bool HasChild(int parent, bool[]? kept = null)
+    private bool HasChild(int parent)
     {
         for (var index = _nodes.Count - 1; index >= 0; index--)
         {
-            if (_nodes[index].Parent == parent && kept?[index] is not false)
+            if (_nodes[index].Parent == parent)
             {
                 return true;
             }
