@@ -184,7 +184,7 @@ internal static class Answer
     {
         if (response.IsSuccessStatusCode)
         {
-            // It is here as a whole: read in one go, which is half the work of reading a stream in parts.
+            // It is here as a whole, so it need not be read as a stream, in parts that are gone on with.
             var read = response.Content.Headers.ContentType is { CharSet: null or "utf-8" }
                 ? JsonSerializer.Deserialize<T>(await response.Content.ReadAsByteArrayAsync(ct), Json)
                 : await response.Content.ReadFromJsonAsync<T>(Json, ct);

@@ -40,8 +40,8 @@ internal static class Resilience
     }
 
     /// <summary>
-    /// Counts retries, timeouts and breakers that open. That calls begin and end well is told by HttpClient's own metrics and spans; told here as well, it was a
-    /// quarter of what a call costs.
+    /// Counts retries, timeouts and breakers that open. That calls begin and end well is told by HttpClient's own metrics and spans, and need not be told
+    /// here as well, several times a call.
     /// </summary>
     private sealed class TroubleOnly(TelemetryListener inner) : TelemetryListener
     {

@@ -29,12 +29,12 @@ internal sealed class HomeComposer(
         screen.Add("orders", subject, "home:orders", async token => await orders.ListAsync(customerId, _options.Orders, token));
         // The same for everybody.
         screen.Add("suggestions", "suggestions", "home:suggestions", async token => await SuggestionsAsync(await chosen.GetAsync(), token));
-        screen.Add("stock", subject, "home:stock", async token =>
+        screen.Add<IReadOnlyList<NearbyStock>>("stock", subject, "home:stock", async token =>
         {
             var ids = await chosen.GetAsync();
             var stock = ids.Length is 0 ? new([], []) : await screen.JoinAsync(("stock", string.Join(',', ids)), () => inventory.GetStockAsync(ids, token));
             var place = await PlaceAsync(customer);
-            return (IReadOnlyList<NearbyStock>)Near(ids, stock, place);
+            return Near(ids, stock, place);
         });
         return screen.AnswerAsync();
     }
@@ -73,7 +73,7 @@ internal sealed class HomeComposer(
     /// <summary>The nearest stores that have some, for each product in turn.</summary>
     private List<NearbyStock> Near(string[] productIds, Stock stock, Position? customer)
     {
-        var stores = stock.Stores.ToDictionary(store => store.Id, store => (Store: store, Distance: customer?.KilometresTo(store.Position)));
+        var stores = stock.Stores.DistinctBy(store => store.Id).ToDictionary(store => store.Id, store => (Store: store, Distance: customer?.KilometresTo(store.Position)));
         var levels = stock.Levels.Where(level => level.Available > 0 && stores.ContainsKey(level.StoreId)).ToLookup(level => level.ProductId);
         return productIds.Select(id => new NearbyStock(id, [..
             from level in levels[id].OrderBy(level => stores[level.StoreId].Distance).ThenBy(level => level.StoreId).Take(_options.Stores)
