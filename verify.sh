@@ -8,6 +8,16 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 MSBUILDDISABLENODEREUSE=1
 
 step() { printf '\n== %s\n' "$*"; }
 
+# The last line counts, whatever ended the run.
+log=$(mktemp)
+counts=
+trap 'rm -f "$log" "$log.again"; [ -n "$counts" ] || echo "0 passed, 1 failed, 0 skipped"' EXIT
+
+if ! command -v npm >/dev/null; then
+    echo "Node.js with npm is missing, which third-party clients in the tests run on. Install Node.js 20 or later (https://nodejs.org)."
+    exit 1
+fi
+
 # The storage tests run against Redis as well as Garnet. RUNLEVEL=1: the package must not start a server of its own.
 if ! command -v redis-server >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     step "redis-server"
@@ -29,6 +39,10 @@ if [ ! -x /usr/bin/chromium ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
 fi
 
+for program in redis-server /usr/lib/rabbitmq/bin/rabbitmq-server /usr/bin/chromium; do
+    command -v "$program" >/dev/null || echo "$program is missing: the tests that need it will fail. As root on Debian this script installs it; elsewhere install the package ${program##*/}."
+done
+
 step "third-party clients"
 (cd MobileIntegration.Tests/clients && npm ci --ignore-scripts --no-audit --no-fund)
 
@@ -40,8 +54,6 @@ step "format"
 dotnet format whitespace . --folder --verify-no-changes --exclude artifacts MobileIntegration.Tests/clients/node_modules
 
 step "test"
-log=$(mktemp)
-trap 'rm -f "$log" "$log.again"' EXIT
 code=0
 tests() { dotnet test MobileIntegration.sln --no-build --blame-hang-timeout 5m --blame-hang-dump-type none --logger "console;verbosity=normal" "$@" 2>&1; }
 count() { sed -nE "s/^ +$1: ([0-9]+)\$/\\1/p" "$2" | awk '{ sum += $1 } END { print sum + 0 }'; }
@@ -61,5 +73,6 @@ elif [ "$failed" -gt 0 ] && [ "$failed" -le 10 ]; then
     fi
 fi
 [ "$passed" != 0 ] || code=1
-echo "$passed passed, $failed failed, $skipped skipped"
+counts="$passed passed, $failed failed, $skipped skipped"
+echo "$counts"
 exit "$code"

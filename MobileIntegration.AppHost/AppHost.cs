@@ -8,15 +8,20 @@ var mobiledb = postgres.AddDatabase("mobiledb");
 var frontenddb = postgres.AddDatabase("frontenddb");
 var integrationdb = postgres.AddDatabase("integrationdb");
 
-// One process a group, or with Topology=split one process a microservice.
-bool split = builder.Configuration["Topology"] == "split";
+string[] backOffice = ["crm", "erp", "pim", "wms"];
+string[] integrationServices = ["customers", "products", "orders", "inventory", "commands", "changes"];
+string[] mobileServices = ["devices", "configuration", "push", "sync", "analytics"];
+string[] frontendServices = ["home", "catalog", "app-orders", "account"];
+
+// One process a group, or one a microservice: with Topology=split, or when a part of the system that has one of them by name is to start.
+string[] only = builder.Configuration["only"]?.Split(',', StringSplitOptions.TrimEntries) ?? [];
+bool split = builder.Configuration["Topology"] == "split"
+    || only.Intersect([.. backOffice, .. integrationServices, .. mobileServices, .. frontendServices, "identity"], StringComparer.OrdinalIgnoreCase).Any();
 var addresses = new Dictionary<string, EndpointReference>();
 var services = new List<IResourceBuilder<ProjectResource>>();
 
 // Tokens come from the system's own identity provider, or from the organisation's.
 var authority = builder.Configuration["Authentication:Authority"] is { Length: > 0 } external ? external : null;
-
-string[] backOffice = ["crm", "erp", "pim", "wms"];
 
 // The organisation's own systems. The warehouse is reached through its database and a folder of files, as such systems are.
 Group<Projects.BackendSystems>("backends", backOffice, [postgres.AddDatabase("backenddb"), wmsdb], backend => backend
@@ -24,13 +29,13 @@ Group<Projects.BackendSystems>("backends", backOffice, [postgres.AddDatabase("ba
     .WithEnvironment("Webhooks__AllowPrivateTargets", "true") // they lead to the integration services and no further
     .WithFaultCommands(split ? [backend.Resource.Name] : backOffice));
 
-Group<Projects.IntegrationServices>("integration", ["customers", "products", "orders", "inventory", "commands", "changes"], [wmsdb, integrationdb], integration => integration
+Group<Projects.IntegrationServices>("integration", integrationServices, [wmsdb, integrationdb], integration => integration
     .WithReference(redis)
     .WithEnvironment("Changes__Address", "http://changes")
     .WithEnvironment("Changes__DropFolder", builder.Configuration["DropFolder"]));
-Group<Projects.MobileServices>("mobile", ["devices", "configuration", "push", "sync", "analytics", .. authority is null ? ["identity"] : Array.Empty<string>()], [mobiledb, integrationdb],
+Group<Projects.MobileServices>("mobile", [.. mobileServices, .. authority is null ? ["identity"] : Array.Empty<string>()], [mobiledb, integrationdb],
     mobile => mobile.WithReference(redis).WaitFor(redis));
-Group<Projects.FrontendServices>("frontend", ["home", "catalog", "app-orders", "account"], [frontenddb], frontend => frontend.WithReference(redis).WaitFor(redis));
+Group<Projects.FrontendServices>("frontend", frontendServices, [frontenddb], frontend => frontend.WithReference(redis).WaitFor(redis));
 
 var gateway = builder.AddProject<Projects.Gateway>("gateway", launchProfileName: null)
     .WithHttpEndpoint()

@@ -12,6 +12,7 @@ internal static class FaultCommands
             backend
                 .WithFaultCommand(system, "outage", "take down", "PlugDisconnected", new { outage = true })
                 .WithFaultCommand(system, "slow", "slow down", "Timer", new { latencyMs = 2000, jitterMs = 1000 })
+                .WithFaultCommand(system, "drip", "let answers drip", "Drop", new { dripBytesPerSecond = 200 })
                 .WithFaultCommand(system, "errors", "let a third of calls fail", "ErrorCircle", new { errorRate = 0.33 })
                 .WithFaultCommand(system, "mend", "mend", "Wrench", fault: null);
         }

@@ -33,6 +33,7 @@ public class DistributedApplicationBuilder : IDistributedApplicationBuilder
         ArgumentNullException.ThrowIfNull(options);
         var settings = new HostApplicationBuilderSettings { Args = RunningSettings.WithoutSwitches(options.Args) };
         _hook?.OnBuilderCreating?.Invoke(options, settings);
+        StartErrors.Install(options);
         AppHostAssembly = options.AssemblyName is { } name ? Assembly.Load(name) : Assembly.GetEntryAssembly();
         AppHostDirectory = Path.GetFullPath(options.ProjectDirectory ?? DirectoryOf(AppHostAssembly) ?? Directory.GetCurrentDirectory());
         settings.ContentRootPath ??= AppHostDirectory;

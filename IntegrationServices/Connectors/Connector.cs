@@ -24,11 +24,11 @@ internal sealed class ConnectorOptions : IValidatableObject
     [Range(1, 10_000, ErrorMessage = "Backends:*:Concurrency must be from 1 to 10000.")]
     public int Concurrency { get; set; } = 100;
 
-    /// <summary>Sent in the header <see cref="ApiKeyHeader"/>.</summary>
     /// <summary>Calls within 30 s below which failures, however many, do not open the breaker of HTTP systems; from 2 on, 100 unless set.</summary>
     [Range(2, 1_000_000, ErrorMessage = "Backends:*:BreakerCalls must be from 2 to 1000000.")]
     public int BreakerCalls { get; set; } = 100;
 
+    /// <summary>Sent in the header <see cref="ApiKeyHeader"/>.</summary>
     public string? ApiKey { get; set; }
 
     public string ApiKeyHeader { get; set; } = "X-Api-Key";

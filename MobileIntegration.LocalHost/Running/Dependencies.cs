@@ -82,8 +82,7 @@ internal static class Dependencies
         {
             var resource = all.FirstOrDefault(one => string.Equals(one.Name, name, StringComparison.OrdinalIgnoreCase))
                 ?? throw new DistributedApplicationException(
-                    $"--only names '{name}', which is not in the model. Valid: {string.Join(", ", all.Where(Processes.CanRun).Select(one => one.Name))}. "
-                    + "Single microservices have names of their own with Topology=split.");
+                    $"--only names '{name}', which is not in the model. Valid: {string.Join(", ", all.Where(Processes.CanRun).Select(one => one.Name))}.");
             Add(resource);
         }
 

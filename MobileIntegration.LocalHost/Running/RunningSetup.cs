@@ -14,8 +14,6 @@ internal static class RunningSetup
     /// <summary>Registers what runs the model: processes, ports, health, restarts.</summary>
     public static void AddRunning(IDistributedApplicationBuilder builder, DistributedApplicationOptions options)
     {
-        StartErrors.Install(options);
-
         var settings = RunningSettings.Read(builder, options);
         builder.Services.AddSingleton(settings);
         builder.Services.TryAddSingleton(TimeProvider.System);

@@ -30,6 +30,8 @@ internal static class StartErrors
     {
         AggregateException { InnerExceptions: [var inner] } => MessageOf(inner),
         DistributedApplicationException or OptionsValidationException or IOException or UnauthorizedAccessException => exception.Message.ReplaceLineEndings(" ").Trim(),
+        // A file of settings that is no JSON; where it is wrong, says the innermost.
+        InvalidDataException => $"{exception.Message} {exception.GetBaseException().Message}".ReplaceLineEndings(" ").Trim(),
         ArgumentException { ParamName: "name" } => exception.Message.ReplaceLineEndings(" ").Trim(),
         _ => null,
     };

@@ -50,6 +50,14 @@ public sealed class UseAspireTests
     }
 
     [Fact]
+    public async Task With_UseAspire_the_dashboard_comes_as_a_package_and_that_it_does_fails_no_build()
+    {
+        var aspire = await EvaluateAsync("MobileIntegration.AppHost", "-p:UseAspire=true");
+        Assert.Equal("false", aspire.Properties["AspireUseCliBundle"]);
+        Assert.Contains("ASPIRE010", aspire.Properties["NoWarn"].Split(';'));
+    }
+
+    [Fact]
     public async Task With_UseAspire_no_file_that_is_compiled_needs_LocalHost_by_name()
     {
         foreach (var project in (string[])[.. ServiceProjects, "MobileIntegration.AppHost", "MobileIntegration.ServiceDefaults", "MobileIntegration.Tests"])
@@ -78,6 +86,7 @@ public sealed class UseAspireTests
             {
                 "msbuild", Path.Combine(root, project, $"{project}.csproj"), "-nodeReuse:false", "-p:AspireSdkImport=false",
                 "-getItem:PackageReference,PackageVersion,ProjectReference,Using,Compile",
+                "-getProperty:AspireUseCliBundle,NoWarn",
             },
         };
         foreach (var property in properties.Where(property => property.Length > 0))
@@ -93,7 +102,7 @@ public sealed class UseAspireTests
         var output = await process.StandardOutput.ReadToEndAsync(patience.Token);
         await process.WaitForExitAsync(patience.Token);
         Assert.True(process.ExitCode is 0, output);
-        return new(JsonDocument.Parse(output).RootElement.GetProperty("Items"));
+        return new(JsonDocument.Parse(output).RootElement.GetProperty("Items"), JsonDocument.Parse(output).RootElement.GetProperty("Properties"));
     }
 
     private static string RepositoryRoot()
@@ -106,8 +115,10 @@ public sealed class UseAspireTests
         return folder.FullName;
     }
 
-    private sealed class Evaluated(JsonElement items)
+    private sealed class Evaluated(JsonElement items, JsonElement properties)
     {
+        public Dictionary<string, string> Properties { get; } = properties.EnumerateObject().ToDictionary(one => one.Name, one => one.Value.GetString()!);
+
         public string[] Packages { get; } = Read(items, "PackageReference", "Identity");
 
         public string[] Projects { get; } = Read(items, "ProjectReference", "Filename");

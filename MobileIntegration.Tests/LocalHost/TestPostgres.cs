@@ -13,7 +13,7 @@ public static partial class TestPostgres
         DeleteLeftovers();
         var data = new DataFolder(Path.Combine(Path.GetTempPath(), $"tests-{Guid.CreateVersion7():n}"), reset: false, temporary: true);
         var port = new Ports(new ConfigurationBuilder().Build(), file: "", random: true).Target();
-        var binaries = await PostgresBinaries.FindAsync(Environment.GetEnvironmentVariable("Postgres__Binaries"), data, NullLogger.Instance, CancellationToken.None);
+        var binaries = await PostgresBinaries.FindAsync(Environment.GetEnvironmentVariable("Postgres__Binaries"), data, data.In("postgres"), NullLogger.Instance, CancellationToken.None);
         var server = new PostgresServer(binaries, data, data.In("postgres"), NullLogger.Instance);
         var process = await server.StartAsync(port, "postgres", "test", (_, _) => { }, CancellationToken.None);
         AppDomain.CurrentDomain.ProcessExit += (_, _) =>

@@ -50,7 +50,7 @@ using var data = new DataFolder(Path.Combine(Path.GetTempPath(), $"benchmark-{Gu
 Directory.CreateDirectory(data.In("senders"));
 await Senders.CompareAsync(data.In("senders"), rounds, (file, arguments, variables) => Start(file, arguments, redirect: true, variables));
 Console.WriteLine();
-var binaries = await PostgresBinaries.FindAsync(null, data, NullLogger.Instance, CancellationToken.None);
+var binaries = await PostgresBinaries.FindAsync(null, data, data.In("postgres"), NullLogger.Instance, CancellationToken.None);
 var databasePort = Ports.Free();
 var server = await new PostgresServer(binaries, data, data.In("postgres"), NullLogger.Instance).StartAsync(databasePort, "postgres", "benchmark", (_, _) => { }, CancellationToken.None);
 List<Process> processes = [];

@@ -23,7 +23,7 @@ if (asked.Find(one => !parts.Contains(one)) is { } unknown)
 var chosen = asked.Count is 0 ? [.. parts] : asked;
 var (rounds, documents) = (Option("--rounds", 3), Option("--documents", 10_000));
 using var data = new DataFolder(Path.Combine(Path.GetTempPath(), $"benchmark-{Guid.CreateVersion7():n}"), reset: false, temporary: true);
-var binaries = await PostgresBinaries.FindAsync(null, data, NullLogger.Instance, CancellationToken.None);
+var binaries = await PostgresBinaries.FindAsync(null, data, data.In("postgres"), NullLogger.Instance, CancellationToken.None);
 var databasePort = FreePort();
 var server = await new PostgresServer(binaries, data, data.In("postgres"), NullLogger.Instance).StartAsync(databasePort, "postgres", "benchmark", (_, _) => { }, CancellationToken.None);
 List<Process> processes = [];

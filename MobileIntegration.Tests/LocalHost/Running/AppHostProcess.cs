@@ -15,22 +15,22 @@ internal sealed class AppHostProcess
     private readonly List<string> _errors = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public AppHostProcess(string data, string[] args, string? path = null)
+    public AppHostProcess(string data, string[] args, string? assembly = null, (string Name, string Value)[]? environment = null)
     {
         var command = new ProcessStartInfo(Executables.DotNet)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var argument in (string[])[Assembly, "--data-folder", data, .. args])
+        foreach (var argument in (string[])[assembly ?? Assembly, "--data-folder", data, .. args])
         {
             command.ArgumentList.Add(argument);
         }
 
         command.Environment["DOTNET_ENVIRONMENT"] = "Development";
-        if (path is not null)
+        foreach (var (name, value) in environment ?? [])
         {
-            command.Environment["PATH"] = path;
+            command.Environment[name] = value;
         }
 
         _process = Process.Start(command)!;

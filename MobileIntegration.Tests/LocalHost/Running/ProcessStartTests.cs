@@ -1,3 +1,4 @@
+using MobileIntegration.LocalHost.Eventing;
 using MobileIntegration.LocalHost.Running;
 
 namespace MobileIntegration.Tests.LocalHost.Running;
@@ -175,5 +176,53 @@ public class ProcessStartTests
         await model.StartAsync();
 
         await model.StateAsync("added", KnownResourceStates.Running);
+    }
+
+    [Fact]
+    public async Task Events_come_in_the_documented_order()
+    {
+        await using var model = new RunningModel();
+        model.Shell("one", "exec sleep 1000").WithHttpEndpoint();
+        model.Builder.AddConnectionString("made", ReferenceExpression.Create($"Host=somewhere"));
+        List<string> events = [];
+        On<BeforeStartEvent>(_ => "model");
+        On<AfterResourcesCreatedEvent>(_ => "model");
+        OnResource<InitializeResourceEvent>();
+        OnResource<ResourceEndpointsAllocatedEvent>();
+        OnResource<ConnectionStringAvailableEvent>();
+        OnResource<BeforeResourceStartedEvent>();
+        OnResource<ResourceReadyEvent>();
+        OnResource<ResourceStoppedEvent>();
+        await model.StartAsync();
+        await Eventually.TrueAsync(() => Of("one").Contains("ResourceReady"), RunningModel.Patience);
+        await model.CommandAsync("one", KnownResourceCommands.StopCommand);
+        await Eventually.TrueAsync(() => Of("one").Contains("ResourceStopped"), RunningModel.Patience);
+
+        Assert.Equal(["BeforeStart", "AfterResourcesCreated"], Of("model"));
+        Assert.Equal("model BeforeStart", events[0]);
+        Assert.Equal(["InitializeResource", "ResourceEndpointsAllocated", "BeforeResourceStarted", "ResourceReady", "ResourceStopped"], Of("one"));
+        Assert.Equal(["InitializeResource", "ResourceEndpointsAllocated", "ConnectionStringAvailable"], Of("made").Take(3));
+
+        void OnResource<T>()
+            where T : IDistributedApplicationResourceEvent => On<T>(happened => happened.Resource.Name);
+
+        void On<T>(Func<T, string> of)
+            where T : IDistributedApplicationEvent => model.Builder.Eventing.Subscribe<T>((happened, _) =>
+        {
+            lock (events)
+            {
+                events.Add($"{of(happened)} {typeof(T).Name[..^"Event".Length]}");
+            }
+
+            return Task.CompletedTask;
+        });
+
+        List<string> Of(string name)
+        {
+            lock (events)
+            {
+                return [.. events.Where(one => one.StartsWith($"{name} ", StringComparison.Ordinal)).Select(one => one[(name.Length + 1)..])];
+            }
+        }
     }
 }

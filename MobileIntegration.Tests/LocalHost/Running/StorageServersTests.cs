@@ -88,7 +88,7 @@ public sealed class StorageServersTests : IDisposable
         new(new Microsoft.Extensions.Configuration.ConfigurationBuilder().Build(), "", random: true);
 
     private async Task<PostgresServer> PostgresAsync(string? binaries) =>
-        new(await PostgresBinaries.FindAsync(binaries, _data, NullLogger.Instance, CancellationToken.None), _data, _data.In("postgres"), NullLogger.Instance);
+        new(await PostgresBinaries.FindAsync(binaries, _data, _data.In("postgres"), NullLogger.Instance, CancellationToken.None), _data, _data.In("postgres"), NullLogger.Instance);
 
     private void Log(string line, bool error)
     {
