@@ -16,8 +16,8 @@ internal sealed class Pruning(NpgsqlDataSource database, IOptions<PushOptions> o
         await using var connection = await database.OpenConnectionAsync(ct);
         while (await DeleteAsync(
             """
-            delete from push.delivery where ctid = any (array(
-                select d.ctid from push.delivery d join push.message m on m.id = d.message_id
+            delete from push.ledger where ctid = any (array(
+                select d.ctid from push.ledger d join push.message m on m.id = d.message_id
                 where m.created_at < @before and m.send_at < @before and d.state not in ('pending', 'sending') limit @Part))
             """) == Part)
         {

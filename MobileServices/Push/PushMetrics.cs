@@ -23,7 +23,7 @@ internal sealed class PushMetrics(IMeterFactory meters) : IDisposable
 
     public void Told(string type, string state) => _told.Add(1, new("type", type), new("state", state));
 
-    public Activity? Start(string network) => _source.StartActivity($"send {network}", ActivityKind.Client);
+    public Activity? Start(string network) => _source.HasListeners() ? _source.StartActivity($"send {network}", ActivityKind.Client) : null;
 
     public Activity? StartFanOut(MobileIntegration.ServiceDefaults.TraceContext trace) => trace.StartConsumer(_source, "process push");
 

@@ -46,10 +46,18 @@ if (args is ["sender", var senderName, var senderPort])
 var devices = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 100_000;
 var rounds = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 3;
 var registered = args.Length > 2 ? int.Parse(args[2], CultureInfo.InvariantCulture) : 500_000;
+var part = args.Length > 3 ? args[3] : "all";
 using var data = new DataFolder(Path.Combine(Path.GetTempPath(), $"benchmark-{Guid.CreateVersion7():n}"), reset: false, temporary: true);
 Directory.CreateDirectory(data.In("senders"));
-await Senders.CompareAsync(data.In("senders"), rounds, (file, arguments, variables) => Start(file, arguments, redirect: true, variables));
-Console.WriteLine();
+if (part is not "pipeline")
+{
+    await Senders.CompareAsync(data.In("senders"), rounds, (file, arguments, variables) => Start(file, arguments, redirect: true, variables));
+    Console.WriteLine();
+}
+if (part is "senders")
+{
+    return;
+}
 var binaries = await PostgresBinaries.FindAsync(null, data, data.In("postgres"), NullLogger.Instance, CancellationToken.None);
 var databasePort = Ports.Free();
 var server = await new PostgresServer(binaries, data, data.In("postgres"), NullLogger.Instance).StartAsync(databasePort, "postgres", "benchmark", (_, _) => { }, CancellationToken.None);
@@ -73,7 +81,8 @@ try
     await SendAsync(source, $"tag == few", Few);
     await LoopOutAsync(network, Few);
     Console.WriteLine($"{devices} devices over APNs, {Environment.ProcessorCount} cores for all processes, load before {(await File.ReadAllTextAsync("/proc/loadavg")).Split(' ')[0]}");
-    Console.WriteLine("round   pipeline/s   bare loop/s   ratio   service peak MB");
+    Console.WriteLine("round   pipeline/s   bare loop/s   ratio   service us   postgres us   WAL records   WAL bytes   service peak MB");
+    var backend = await BackendAsync(source);
     // Warm, as are the senders: what goes on for hours is asked for here.
     for (var round = 0; round < 4; round++)
     {
@@ -82,8 +91,13 @@ try
     for (var round = 1; round <= rounds; round++)
     {
         var loop = await LoopOutAsync(network, devices);
+        var (before, own, theirs) = (await WalAsync(source), Cpu.Of(service.Id), Cpu.OfPostgres(backend));
         var pipeline = await SendAsync(source, "all", devices);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{round,5}{pipeline,13:0}{loop,14:0}{pipeline / loop,8:0.00}{PeakMegabytes(service),18:0}"));
+        var after = await WalAsync(source);
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{round,5}{pipeline,13:0}{loop,14:0}{pipeline / loop,8:0.00}{(Cpu.Of(service.Id) - own) / devices,13:0}{(Cpu.OfPostgres(backend) - theirs) / devices,14:0}"
+            + $"{(double)(after.Records - before.Records) / devices,14:0.0}{(double)(after.Bytes - before.Bytes) / devices,12:0}{PeakMegabytes(service),18:0}"));
     }
     Console.WriteLine();
     Console.WriteLine($"registered   s for {Few} recipients");
@@ -136,13 +150,16 @@ static async Task<double> SendAsync(NpgsqlDataSource source, string audience, in
     while (true)
     {
         await using var ask = source.CreateCommand(
-            "select (select state = 'sending' from push.message where id = $1) and not exists (select from push.delivery where message_id = $1 and state in ('pending', 'sending'))");
+                        """
+            select (select state = 'sending' from push.message where id = $1) and not exists (select from push.chunk where message_id = $1)
+               and not exists (select from push.queue where message_id = $1) and not exists (select from push.batch where $1 = any (messages))
+            """);
         ask.Parameters.AddWithValue(id);
         if ((bool)(await ask.ExecuteScalarAsync())!)
         {
             break;
         }
-        await Task.Delay(count > Few ? 200 : 20);
+        await Task.Delay(count > Few ? 50 : 10);
     }
     var seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
     await using var accepted = source.CreateCommand("select count(*) from push.delivery where message_id = $1 and state = 'accepted'");
@@ -221,6 +238,20 @@ static async Task<double> LoopAsync(string address, int count)
     }
 }
 
+static async Task<int> BackendAsync(NpgsqlDataSource source)
+{
+    await using var ask = source.CreateCommand("select pg_backend_pid()");
+    return (int)(await ask.ExecuteScalarAsync())!;
+}
+
+static async Task<(long Records, long Bytes)> WalAsync(NpgsqlDataSource source)
+{
+    await using var ask = source.CreateCommand("select wal_records, wal_bytes::bigint from pg_stat_wal");
+    await using var row = await ask.ExecuteReaderAsync();
+    await row.ReadAsync();
+    return (row.GetInt64(0), row.GetInt64(1));
+}
+
 static double PeakMegabytes(Process process) =>
     File.ReadLines($"/proc/{process.Id}/status").Where(line => line.StartsWith("VmHWM", StringComparison.Ordinal))
         .Select(line => double.Parse(line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024).Single();
@@ -250,6 +281,38 @@ static Process Start(string file, string[] arguments, bool redirect = false, IRe
         start.Environment[name] = value;
     }
     return Process.Start(start)!;
+}
+
+/// <summary>Microseconds of processes' time on a core.</summary>
+internal static class Cpu
+{
+    private const double PerTick = 10_000;
+
+    public static double Of(int process) => Fields(process) is { } fields ? Time(fields, 11) : 0;
+
+    /// <param name="backend">One of its processes; the one before all others is asked for those that have ended.</param>
+    public static double OfPostgres(int backend)
+    {
+        var postmaster = int.Parse(Fields(backend)![1], CultureInfo.InvariantCulture);
+        var running = Directory.EnumerateDirectories("/proc").Select(path => int.TryParse(Path.GetFileName(path), out var id) ? Fields(id) : null)
+            .Where(fields => fields?[1] == $"{postmaster}").Sum(fields => Time(fields!, 11));
+        return running + (Fields(postmaster) is { } own ? Time(own, 13) : 0);
+    }
+
+    private static double Time(string[] fields, int at) => PerTick * (long.Parse(fields[at], CultureInfo.InvariantCulture) + long.Parse(fields[at + 1], CultureInfo.InvariantCulture));
+
+    // What follows the name in /proc/{id}/stat.
+    private static string[]? Fields(int process)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{process}/stat").Split(") ")[^1].Split(' ');
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
 }
 
 internal static class Ports

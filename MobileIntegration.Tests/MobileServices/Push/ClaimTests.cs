@@ -68,7 +68,7 @@ public sealed class ClaimTests
             }
             slow.Apns.Delay = TimeSpan.FromMilliseconds(200);
             var message = await slow.SendAsync(new { app, audience = "all", content = new { title = "Wrong price" } });
-            await Eventually.TrueAsync(async () => slow.Apns.Journal.Count > 100 && await slow.QueryAsync<long>("select count(*) from push.queue") is 0, PushService.Patience);
+            await Eventually.TrueAsync(async () => slow.Apns.Journal.Count > 100 && await slow.QueryAsync<long>("select count(*) from push.chunk") is 0, PushService.Patience);
 
             using var answer = await slow.Http.PostAsync($"/push/messages/{message}/recall", null);
 

@@ -6,7 +6,8 @@ using Npgsql;
 namespace MobileServices.Push.Deliveries;
 
 /// <summary>Takes deliveries whose time has come from the queue, and decides which of them go out.</summary>
-internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, PushMetrics metrics, IOptions<PushOptions> options, TimeProvider time)
+internal sealed class Claims(
+    [FromKeyedServices(PushSetup.Prepared)] NpgsqlDataSource database, MessageStore messages, PushMetrics metrics, IOptions<PushOptions> options, TimeProvider time)
 {
     /// <summary>Takes a batch of a network: what is to be sent comes back, in the order of its places; of the rest it is written down what becomes of it.</summary>
     /// <returns>How many deliveries were taken; the batch of those that are to be sent.</returns>
@@ -15,7 +16,7 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        var claimed = await DeliveryStore.ClaimAsync(transaction, network.Name, options.Value.Batch, now, ct);
+        var claimed = await Queue.TakeAsync(transaction, network.Name, options.Value.Batch, now, ct);
         if (claimed.Count is 0)
         {
             return (0, 0, []);
@@ -28,7 +29,7 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
             if (due.Network is not null && due.Network != network.Name)
             {
                 // It was put back, or made, while the device took an address of another network.
-                changes.Add(new(due.MessageId, due.DeviceId, States.Pending, Decision.Of(now, "rotated", $"to a new address of {due.Network}"), now));
+                changes.Add(new(due, States.Pending, Decision.Of(now, "rotated", $"to a new address of {due.Network}"), now));
                 isMoved = true;
                 continue;
             }
@@ -36,11 +37,11 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
             switch (Verdict.Of(due, message, !network.StoresOnce, now))
             {
                 case Verdict.End end:
-                    changes.Add(new(due.MessageId, due.DeviceId, end.State, Decision.Of(now, end.State, end.Why)));
+                    changes.Add(new(due, end.State, Decision.Of(now, end.State, end.Why)));
                     metrics.Ended(network.Name, end.State);
                     break;
                 case Verdict.Hold hold:
-                    changes.Add(new(due.MessageId, due.DeviceId, States.Pending, Decision.Of(now, "held", hold.Why), hold.Until, hold.For));
+                    changes.Add(new(due, States.Pending, Decision.Of(now, "held", hold.Why), hold.Until, hold.For));
                     break;
                 case Verdict.Send send:
                     sending.Add(new(due, message, send.ExpiresAt));
@@ -48,15 +49,17 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
             }
         }
         await CapAsync(transaction, network, sending, changes, now, ct);
-        foreach (var ready in sending)
+        if (claimed[0].MatchedAt is null)
         {
-            changes.Add(new(ready.Due.MessageId, ready.Due.DeviceId, States.Sending, null, Attempt: 1));
+            changes.AddRange(sending.Select(ready => new DeliveryChange(ready.Due, States.Sending, null, Attempt: 1)));
         }
         long? batch = sending.Count is 0
             ? null
-            : await DeliveryStore.BeginBatchAsync(
-                transaction, [.. sending.Select(ready => ready.Due.MessageId)], [.. sending.Select(ready => ready.Due.DeviceId)], options.Value.LeaseSeconds, ct);
-        await DeliveryStore.ClaimedAsync(transaction, changes, batch, ct);
+            : await DeliveryStore.BeginBatchAsync(transaction, network.Name, [.. sending.Select(ready => ready.Due)], options.Value.LeaseSeconds, ct);
+        if (changes.Count > 0)
+        {
+            await DeliveryStore.ClaimedAsync(transaction, network.Name, changes, batch, ct);
+        }
         if (isMoved)
         {
             await using var notify = new NpgsqlCommand($"notify {PushWorker.Channel}", connection, transaction);
@@ -85,7 +88,7 @@ internal sealed class Claims(NpgsqlDataSource database, MessageStore messages, P
                 }
                 sending.Remove(ready);
                 changes.Add(new(
-                    ready.Due.MessageId, ready.Due.DeviceId, States.Capped,
+                    ready.Due, States.Capped,
                     Decision.Of(now, States.Capped, $"{count} of {ready.Message.Category} in {ready.Message.CapHours} h, {ready.Message.CapCount} at most")));
                 metrics.Ended(network.Name, States.Capped);
             }

@@ -7,14 +7,10 @@ using Npgsql;
 namespace MobileServices.Push.Deliveries;
 
 /// <summary>
-/// The ledger and the queue: a delivery that is pending has a row in either, and the one in the queue is the one to lock. Whoever takes it out decides what becomes of the delivery.
+/// What becomes of deliveries that were taken. One that came from a chunk gets its row in the ledger here, once; one that came from the queue has a row, which changes.
 /// </summary>
-internal sealed class DeliveryStore(NpgsqlDataSource database)
+internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] NpgsqlDataSource database)
 {
-    /// <summary>Takes those whose time has come out of the queue, the earliest first.</summary>
-    public static async Task<List<Due>> ClaimAsync(NpgsqlTransaction transaction, string network, int most, DateTimeOffset now, CancellationToken ct) =>
-        [.. await transaction.Connection!.QueryAsync<Due>(new CommandDefinition(ClaimSql, new { network, most, now }, transaction, cancellationToken: ct))];
-
     /// <summary>How many messages of the category each device has had, or is getting; nobody else counts for it until the transaction ends.</summary>
     public static async Task<Dictionary<Guid, long>> CountAsync(NpgsqlTransaction transaction, Guid[] devices, string app, string category, DateTimeOffset since, CancellationToken ct)
     {
@@ -22,18 +18,35 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
             "select from push.registration where device_id = any (@devices) order by device_id for update", new { devices }, transaction, cancellationToken: ct));
         return (await transaction.Connection!.QueryAsync<(Guid Device, long Count)>(new CommandDefinition(
             """
-            select d.device_id, count(*) from push.delivery d join push.message m on m.id = d.message_id
-            where d.device_id = any (@devices) and m.app_id = @app and m.category = @category
-              and ((d.state in ('accepted', 'unknown') and d.finished_at > @since) or d.state = 'sending' or (d.state = 'pending' and d.attempts > 0))
+            select had.device_id, count(*) from (
+                select d.device_id, d.message_id from push.ledger d
+                where d.device_id = any (@devices) and d.tracked is not false
+                  and ((d.state in ('accepted', 'unknown') and d.finished_at > @since) or d.state = 'sending' or (d.state = 'pending' and d.attempts > 0))
+                union all
+                select u.device_id, u.message_id from push.batch b, unnest(b.messages, b.devices, b.matched_at) u (message_id, device_id, matched_at)
+                where u.matched_at is not null and u.device_id = any (@devices)
+                  and not exists (select from push.ledger l where l.message_id = u.message_id and l.device_id = u.device_id)) had
+            join push.message m on m.id = had.message_id where m.app_id = @app and m.category = @category
             group by 1
             """, new { devices, app, category, since }, transaction, cancellationToken: ct))).ToDictionary(row => row.Device, row => row.Count);
     }
 
-    /// <param name="messages">Of the deliveries in the order of their places, and <paramref name="devices"/> likewise.</param>
-    public static async Task<long> BeginBatchAsync(NpgsqlTransaction transaction, Guid[] messages, Guid[] devices, int leaseSeconds, CancellationToken ct) =>
+    /// <param name="sending">In the order of their places.</param>
+    public static async Task<long> BeginBatchAsync(NpgsqlTransaction transaction, string network, IReadOnlyCollection<Due> sending, int leaseSeconds, CancellationToken ct) =>
         await transaction.Connection!.ExecuteScalarAsync<long>(new CommandDefinition(
-            "insert into push.batch (messages, devices, lease_until) values (@messages, @devices, now() + make_interval(secs => @leaseSeconds)) returning id",
-            new { messages, devices, leaseSeconds }, transaction, cancellationToken: ct));
+            """
+            insert into push.batch (network, messages, devices, users, matched_at, lease_until)
+            values (@network, @messages, @devices, @users, @matched, now() + make_interval(secs => @leaseSeconds)) returning id
+            """,
+            new
+            {
+                network,
+                messages = sending.Select(due => due.MessageId).ToArray(),
+                devices = sending.Select(due => due.DeviceId).ToArray(),
+                users = sending.Any(due => due.UserId is not null) ? sending.Select(due => due.UserId).ToArray() : null,
+                matched = sending.Any(due => due.MatchedAt is not null) ? sending.Select(due => due.MatchedAt).ToArray() : null,
+                leaseSeconds,
+            }, transaction, cancellationToken: ct));
 
     /// <summary>From here on the places up to that one may be written to the network.</summary>
     /// <param name="messages">Whose deliveries are let go by that.</param>
@@ -70,39 +83,57 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         return await connection.ExecuteScalarAsync<DateTime?>(new CommandDefinition(
-            "select due_at from push.queue where network = @network order by due_at limit 1", new { network }, cancellationToken: ct));
+            """
+            select least(
+                (select due_at from push.chunk where network = @network order by due_at limit 1), (select due_at from push.queue where network = @network order by due_at limit 1))
+            """, new { network }, cancellationToken: ct));
     }
 
-    /// <summary>Writes down what became of deliveries.</summary>
+    /// <summary>Writes down what became of deliveries of a batch.</summary>
     /// <param name="batch">Whose they are; what another process has put back or finished since stays as it is.</param>
     /// <param name="leaseSeconds">To keep the batch as well for that long; null to leave its lease as it is, which keeps nobody waiting who marks it.</param>
-    public async Task WriteAsync(string network, IReadOnlyCollection<DeliveryChange> changes, long batch, int? leaseSeconds, CancellationToken ct)
+    /// <param name="again">It was tried before, and failed: some of it may be there.</param>
+    public async Task WriteAsync(string network, IReadOnlyList<DeliveryChange> changes, long batch, int? leaseSeconds, bool again, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        // Both statements in one message, which is one transaction.
-        await WriteAsync(connection, null, leaseSeconds is null ? FinishedSql : $"{FinishedSql}; {RenewSql}", changes, batch, leaseSeconds, ct, network);
+        var isFresh = changes[0].Due.MatchedAt is not null;
+        var told = changes.Any(change => change.State is States.Accepted && change.Due.IsOfSomebody) ? SentSql : "";
+        // Two statements in one message are one transaction.
+        var renewed = leaseSeconds is null ? "" : $"; {RenewSql}";
+        if (!isFresh)
+        {
+            await WriteAsync(connection, null, $"{FinishedSql} select 1{told}{renewed}", changes, network, batch, leaseSeconds, begun: 0, ct);
+        }
+        else if (again || await WriteAsync(connection, null, $"{AddedSql} select (select count(*) from held){told}{renewed}", changes, network, batch, leaseSeconds, begun: 1, ct) is 0)
+        {
+            await WriteAsync(connection, null, $"{AddedAgainSql} select 1{told}{renewed}", changes, network, batch, leaseSeconds, begun: 1, ct);
+        }
     }
 
     /// <summary>Writes down what becomes of deliveries that the transaction has claimed.</summary>
-    public static Task ClaimedAsync(NpgsqlTransaction transaction, IReadOnlyCollection<DeliveryChange> changes, long? batch, CancellationToken ct) =>
-        WriteAsync(transaction.Connection!, transaction, ClaimedSql, changes, batch, null, ct);
+    public static Task ClaimedAsync(NpgsqlTransaction transaction, string network, IReadOnlyList<DeliveryChange> changes, long? batch, CancellationToken ct) =>
+        WriteAsync(transaction.Connection!, transaction, changes[0].Due.MatchedAt is null ? ClaimedSql : ClaimedFreshSql, changes, network, batch, null, begun: 0, ct);
 
-    private static async Task WriteAsync(
-        NpgsqlConnection connection, NpgsqlTransaction? transaction, string sql, IReadOnlyCollection<DeliveryChange> changes, long? batch, int? leaseSeconds, CancellationToken ct,
-        string network = "")
+    /// <param name="begun">How many attempts those have that the ledger had no row of.</param>
+    private static async Task<long> WriteAsync(
+        NpgsqlConnection connection, NpgsqlTransaction? transaction, string sql, IReadOnlyList<DeliveryChange> changes, string network, long? batch, int? leaseSeconds, int begun,
+        CancellationToken ct)
     {
         var count = changes.Count;
         var (messages, devices, states, dues) = (new Guid[count], new Guid[count], new string[count], new DateTime?[count]);
-        var (waits, ids, decisions, attempts) = (new string?[count], new string?[count], new string?[count], new int[count]);
-        var at = 0;
-        foreach (var change in changes)
+        var (waits, ids, decisions, tries) = (new string?[count], new string?[count], new string?[count], new int[count]);
+        var (users, matched, tracked) = (new string?[count], new DateTime?[count], new bool[count]);
+        for (var at = 0; at < count; at++)
         {
-            (messages[at], devices[at], states[at], dues[at]) = (change.MessageId, change.DeviceId, change.State, change.DueAt?.UtcDateTime);
-            (waits[at], ids[at], decisions[at], attempts[at]) = (change.WaitsFor, change.NetworkId, change.Decision, change.Attempt);
-            at++;
+            var change = changes[at];
+            (messages[at], devices[at], states[at], dues[at]) = (change.Due.MessageId, change.Due.DeviceId, change.State, change.DueAt?.UtcDateTime);
+            (waits[at], ids[at], decisions[at], tries[at]) = (change.WaitsFor, change.NetworkId, change.Decision, change.Attempt);
+            (users[at], matched[at], tracked[at]) = (change.Due.UserId, change.Due.MatchedAt, change.Due.IsTracked);
         }
-        await connection.ExecuteAsync(new CommandDefinition(
-            sql, new { messages, devices, states, dues, waits, ids, decisions, attempts, batch, leaseSeconds, source = PushOutcomes.SubjectOf(network) }, transaction, cancellationToken: ct));
+        return await connection.ExecuteScalarAsync<long>(new CommandDefinition(
+            sql,
+            new { messages, devices, states, dues, waits, ids, decisions, tries, users, matched, tracked, network, batch, begun, leaseSeconds, source = PushOutcomes.SubjectOf(network) },
+            transaction, cancellationToken: ct));
     }
 
     /// <summary>
@@ -115,29 +146,35 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         return await connection.ExecuteScalarAsync<int>(new CommandDefinition(
-            """
+            $"""
             with lost as (
-                select id, started, messages, devices from push.batch where lease_until < now() order by id limit 100 for update skip locked),
+                select id, started, network, messages, devices, users, matched_at from push.batch where lease_until < now() order by id limit 100 for update skip locked),
+            places as (
+                select l.id, l.network, u.message_id, u.device_id, u.user_id, u.matched_at, u.place > l.started as unsent
+                from lost l, unnest(l.messages, l.devices, l.users, l.matched_at) with ordinality u (message_id, device_id, user_id, matched_at, place)),
             found as (
-                select d.message_id, d.device_id, u.place > l.started as unsent, m.collapse_key is not null or d.network = any (@storesOnce) as harmless
-                from lost l, unnest(l.messages, l.devices) with ordinality u (message_id, device_id, place), push.delivery d, push.message m
-                where d.message_id = u.message_id and d.device_id = u.device_id and d.batch_id = l.id and d.state = 'sending' and m.id = d.message_id),
+                select p.*, d.state is null as fresh, m.collapse_key is not null or coalesce(d.network, p.network) = any (@storesOnce) as harmless,
+                       m.category is not null or m.collapse_key is not null as tracked,
+                       coalesce((select r.network from push.registration r where r.device_id = p.device_id), d.network, p.network) as now_at
+                from places p join push.message m on m.id = p.message_id left join push.ledger d on d.message_id = p.message_id and d.device_id = p.device_id
+                where (d.batch_id = p.id and d.state = 'sending') or (d.state is null and p.matched_at is not null)),
+            ends as (
+                select f.*, case when unsent or harmless then 'pending' else 'unknown' end as state, case when unsent or harmless then null else id end as batch_id,
+                       case when unsent or harmless then null else @now end as finished_at, case when unsent then @unsent::jsonb when harmless then @again::jsonb else @unknown::jsonb end as decision
+                from found f),
             changed as (
-                update push.delivery d set
-                    state = case when f.unsent or f.harmless then 'pending' else 'unknown' end,
-                    due_at = @now,
-                    network = coalesce((select r.network from push.registration r where r.device_id = d.device_id), d.network),
-                    attempts = d.attempts - case when f.unsent then 1 else 0 end,
-                    batch_id = case when f.unsent or f.harmless then null else d.batch_id end,
-                    finished_at = case when f.unsent or f.harmless then null else @now end,
-                    decisions = d.decisions || case when f.unsent then @unsent::jsonb when f.harmless then @again::jsonb else @unknown::jsonb end
-                from found f where d.message_id = f.message_id and d.device_id = f.device_id
-                returning d.message_id, d.device_id, d.network, d.state, d.due_at),
+                update push.ledger d set state = e.state, due_at = @now, network = e.now_at, attempts = d.attempts - case when e.unsent then 1 else 0 end,
+                    batch_id = e.batch_id, finished_at = e.finished_at, decisions = d.decisions || e.decision
+                from ends e where not e.fresh and d.message_id = e.message_id and d.device_id = e.device_id),
+            added as (
+                insert into push.ledger (message_id, device_id, user_id, network, state, due_at, attempts, batch_id, finished_at, tracked, decisions)
+                select message_id, device_id, user_id, now_at, state, @now, case when unsent then 0 else 1 end, batch_id, finished_at, tracked, jsonb_build_array({Queue.MatchedSql}, decision)
+                from ends where fresh),
             queued as (
-                insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from changed where state = 'pending'),
+                insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, now_at, @now from ends where state = 'pending'),
             gone as (
                 delete from push.batch where id in (select id from lost))
-            select count(*) from changed
+            select count(*) from ends
             """,
             new
             {
@@ -148,19 +185,6 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
                 unknown = Decision.Of(now, States.Unknown, "the process that sent it ended before the network answered"),
             }, cancellationToken: ct));
     }
-
-    /// <summary>A statement that lets deliveries that wait be looked at now (<c>@now</c>) instead of when their time comes.</summary>
-    /// <param name="which">Of the delivery <c>d</c>.</param>
-    /// <param name="more">What else is set.</param>
-    /// <param name="queued">What else is set in the queue.</param>
-    public static string LookAgainSql(string which, string more = "", string queued = "") =>
-        $"""
-        with again as (
-            select q.message_id, q.device_id from push.queue q join push.delivery d using (message_id, device_id) where {which} order by 1, 2 for update of q),
-        queued as (
-            update push.queue q set due_at = least(q.due_at, @now){queued} from again a where q.message_id = a.message_id and q.device_id = a.device_id)
-        update push.delivery d set due_at = least(d.due_at, @now){more} from again a where d.message_id = a.message_id and d.device_id = a.device_id
-        """;
 
     private const string Gone =
         """
@@ -179,75 +203,75 @@ internal sealed class DeliveryStore(NpgsqlDataSource database)
         select count(*) from gone
         """;
 
-    // Without statistics of a queue that has just been filled the planner would sort it, and read all that was taken before: in the order of the index it stops after a batch.
-    private const string ClaimSql =
-        """
-        set local enable_sort = off; set local enable_bitmapscan = off;
-        with taken as (
-            delete from push.queue where ctid = any (array(
-                select ctid from push.queue where network = @network and due_at <= @now order by due_at limit @most for update skip locked))
-            returning message_id, device_id, due_at)
-        select d.message_id as MessageId, d.device_id as DeviceId, d.attempts, d.changed, m.recalled_at as RecalledAt, d.user_id is not null and d.user_id is distinct from r.user_id as IsOfAnother,
-               -- By one that is for a later time, and has gone out or waits to: what ended otherwise, or waits for the device's clock, is not there in its place.
-               m.collapse_key is not null and exists (
-                   select from push.delivery later join push.message newer on newer.id = later.message_id
-                   where later.device_id = d.device_id and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key and newer.recalled_at is null
-                     and (newer.send_at, newer.number) > (m.send_at, m.number)
-                     and (later.state in ('sending', 'accepted', 'unknown')
-                          or (later.state = 'pending' and (newer.send_local is null or later.waits_for in ('quiet', 'retry', 'channel'))))) as IsReplaced,
-               r.network, r.app_id as AppId, r.address, r.host, r.p256dh, r.auth, r.locale, r.time_zone as TimeZone,
-               p.quiet_from::interval as QuietFrom, p.quiet_until::interval as QuietUntil, p.time_zone as QuietZone, p.muted,
-               c.paused_until as PausedUntil, c.stopped_at as StoppedAt, c.reason as ChannelReason, k.saved_at as CredentialSavedAt
-        from taken join push.delivery d using (message_id, device_id)
-        join push.message m on m.id = d.message_id
-        left join push.registration r on r.device_id = d.device_id
-        left join push.preference p on p.user_id = r.user_id
-        left join push.credential k on k.app_id = m.app_id and k.network = d.network
-        left join push.channel c on c.app_id = m.app_id and c.network = d.network and c.host = r.host
-        """;
-
     private const string RenewSql = "update push.batch set lease_until = now() + make_interval(secs => @leaseSeconds) where id = @batch";
 
     private const string Rows =
         """
-        from unnest(@messages::uuid[], @devices::uuid[], @states::text[], @dues::timestamptz[], @waits::text[], @ids::text[], @decisions::text[], @attempts::int[])
-            as u (message_id, device_id, state, due_at, waits_for, network_id, decision, attempt)
-        where d.message_id = u.message_id and d.device_id = u.device_id
+        unnest(@messages::uuid[], @devices::uuid[], @states::text[], @dues::timestamptz[], @waits::text[], @ids::text[], @decisions::text[], @tries::int[], @users::text[], @matched::timestamptz[], @tracked::bool[])
+            as u (message_id, device_id, state, due_at, waits_for, network_id, decision, attempt, user_id, matched_at, tracked)
         """;
 
-    private const string Columns =
-        """
-        update push.delivery d set state = u.state,
+    private const string Change =
+        $"""
+        update push.ledger d set state = u.state,
             -- An attempt that fails may have been overtaken by a new address, of another network too.
             network = case when u.state = 'pending' then coalesce((select r.network from push.registration r where r.device_id = d.device_id), d.network) else d.network end,
             due_at = coalesce(u.due_at, d.due_at), waits_for = u.waits_for, attempts = d.attempts + u.attempt,
             network_id = coalesce(u.network_id, d.network_id),
             finished_at = case when u.state in ('pending', 'sending') then null else now() end,
             decisions = case when u.decision is null then d.decisions else d.decisions || u.decision::jsonb end,
+            batch_id = case when u.state in ('sending', 'unknown') then @batch end
+        from {Rows}
+        where d.message_id = u.message_id and d.device_id = u.device_id
         """;
+
+    private const string Add =
+        $"""
+        insert into push.ledger as d (message_id, device_id, user_id, network, state, due_at, attempts, waits_for, batch_id, network_id, finished_at, tracked, decisions)
+        select u.message_id, u.device_id, u.user_id,
+               case when u.state = 'pending' then coalesce((select r.network from push.registration r where r.device_id = u.device_id), @network) else @network end,
+               u.state, coalesce(u.due_at, u.matched_at), @begun + u.attempt, u.waits_for, case when u.state = 'unknown' then @batch end, u.network_id,
+               case when u.state = 'pending' then null else now() end, u.tracked,
+               case when u.decision is null then jsonb_build_array({Queue.MatchedSql}) else jsonb_build_array({Queue.MatchedSql}, u.decision::jsonb) end
+        from {Rows}
+        """;
+
+    private const string Returning = "returning d.message_id, d.device_id, d.network, d.state, d.due_at";
 
     private const string Queued = "insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from changed where state = 'pending'";
 
-    private const string ClaimedSql =
+    private const string ClaimedSql = $"with changed as ({Change} {Returning}) {Queued}";
+
+    private const string ClaimedFreshSql = $"with changed as ({Add} {Returning}) {Queued}";
+
+    private const string FinishedSql =
         $"""
         with changed as (
-            {Columns} batch_id = case when u.state = 'sending' then @batch end {Rows}
-            returning d.message_id, d.device_id, d.network, d.state, d.due_at)
-        {Queued}
+            {Change} and d.batch_id = @batch and d.state in ('sending', 'unknown') {Returning}),
+        queued as ({Queued})
         """;
 
-    private static readonly string FinishedSql =
+    private static readonly string SentSql = $", ({PushOutcomes.Tell(OutcomeStep.Sent, "(select * from changed where state = 'accepted')", "@source")})";
+
+    // Who takes the batch over locks its row and removes it: either all that is written here is there before, or nothing.
+    private const string Held = "held as (select from push.batch where id = @batch for key share)";
+
+    private const string AddedSql = $"with {Held}, changed as ({Add} where exists (select from held) {Returning}), queued as ({Queued})";
+
+    // A row may be there: of what was written although the connection broke, of a device that told of the message before this, of a process that has taken the batch over.
+    private const string AddedAgainSql =
         $"""
-        with changed as (
-            {Columns} batch_id = case when u.state = 'unknown' then d.batch_id end {Rows} and d.batch_id = @batch and d.state in ('sending', 'unknown')
-            returning d.message_id, d.device_id, d.network, d.state, d.due_at),
-        queued as (
-            {Queued})
-        {PushOutcomes.Tell(OutcomeStep.Sent, "(select * from changed where state = 'accepted')", "@source")}
+        with {Held},
+        late as (
+            {Change} and d.batch_id = @batch and d.state in ('sending', 'unknown') {Returning}),
+        added as (
+            {Add} where exists (select from held) on conflict (message_id, device_id) do nothing {Returning}),
+        changed as (
+            select * from late union all select * from added),
+        queued as ({Queued})
         """;
 }
 
 /// <summary>What becomes of a delivery.</summary>
-/// <param name="Attempt">What to add to its attempts.</param>
-internal sealed record DeliveryChange(
-    Guid MessageId, Guid DeviceId, string State, string? Decision, DateTimeOffset? DueAt = null, string? WaitsFor = null, string? NetworkId = null, int Attempt = 0);
+/// <param name="Attempt">What to add to its attempts; one that was to be sent has one more already.</param>
+internal sealed record DeliveryChange(Due Due, string State, string? Decision, DateTimeOffset? DueAt = null, string? WaitsFor = null, string? NetworkId = null, int Attempt = 0);

@@ -8,13 +8,25 @@ internal sealed class Due
 {
     public Guid MessageId { get; init; }
     public Guid DeviceId { get; init; }
+
+    /// <summary>Whom it was matched for, where its audience asks for more than devices.</summary>
+    public string? UserId { get; init; }
+
+    /// <summary>Of one that the ledger has no row of yet.</summary>
+    public DateTime? MatchedAt { get; init; }
     public int Attempts { get; init; }
+
+    /// <summary>Whether later messages ask for it by its device: its message has a category or a collapse key.</summary>
+    public bool IsTracked { get; init; }
     public string[]? Changed { get; init; }
     public DateTime? RecalledAt { get; init; }
     public bool IsReplaced { get; init; }
 
     /// <summary>It was matched for a user who does not have the device any more.</summary>
     public bool IsOfAnother { get; init; }
+
+    /// <summary>The device has a user.</summary>
+    public bool IsOfSomebody { get; init; }
 
     /// <summary>Where the device is registered now.</summary>
     public string? Network { get; init; }

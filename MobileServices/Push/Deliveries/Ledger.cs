@@ -42,6 +42,8 @@ internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition(
+            UnderWaySql, new { messages = receipts.Select(receipt => receipt.Id).Distinct().ToArray(), device }, transaction, cancellationToken: ct));
         foreach (var state in new[] { "delivered", "opened" })
         {
             var messages = receipts.Where(receipt => receipt.State == state).Select(receipt => receipt.Id).Distinct().ToArray();
@@ -56,16 +58,29 @@ internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
         await transaction.CommitAsync(ct);
     }
 
+    /// <summary>A device may tell of a message before what the network said of it is written down.</summary>
+    private const string UnderWaySql =
+        $"""
+        insert into push.ledger (message_id, device_id, user_id, network, state, due_at, attempts, batch_id, tracked, decisions)
+        select d.message_id, d.device_id, d.user_id, d.network, 'sending', matched_at, 1, d.batch_id, m.category is not null or m.collapse_key is not null, jsonb_build_array({Queue.MatchedSql})
+        from (
+            select u.*, b.network, b.id as batch_id from push.batch b, unnest(b.messages, b.devices, b.users, b.matched_at) u (message_id, device_id, user_id, matched_at)
+            where u.device_id = @device and u.message_id = any (@messages) and u.matched_at is not null) d
+        join push.message m on m.id = d.message_id
+        order by d.message_id
+        on conflict (message_id, device_id) do nothing
+        """;
+
     /// <summary>In the order of the messages: two reports of a device wait for one another instead of for ever. What is opened was delivered too; the journey counts either once.</summary>
     private static readonly string ReceivedSql =
         $"""
         with mine as (
-            select message_id, device_id from push.delivery
+            select message_id, device_id from push.ledger
             where device_id = @device and message_id = any (@messages) and opened_at is null and (@opened or delivered_at is null)
               and exists (select from push.registration r where r.device_id = @device and (r.user_id is null or r.user_id = @user))
             order by message_id for update),
         changed as (
-            update push.delivery d set
+            update push.ledger d set
                 delivered_at = coalesce(d.delivered_at, @now),
                 opened_at = case when @opened then @now end,
                 decisions = d.decisions || @decision::jsonb

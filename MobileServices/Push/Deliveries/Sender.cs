@@ -53,7 +53,7 @@ internal sealed class Sender(
                 // What is not begun goes back at once when this process stops; when another has taken over, it has put it back already.
                 foreach (var ready in sending.Skip(from))
                 {
-                    results.Writer.TryWrite(new(ready.Due.MessageId, ready.Due.DeviceId, States.Pending, null, time.GetUtcNow(), Attempt: -1));
+                    results.Writer.TryWrite(new(ready.Due, States.Pending, null, time.GetUtcNow(), Attempt: -1));
                 }
                 break;
             }
@@ -64,7 +64,7 @@ internal sealed class Sender(
                 {
                     metrics.Ended(network.Name, States.Recalled);
                     results.Writer.TryWrite(new(
-                        ready.Due.MessageId, ready.Due.DeviceId, States.Recalled, Decision.Of(time.GetUtcNow(), States.Recalled, "the message was recalled before its turn"), Attempt: -1));
+                        ready.Due, States.Recalled, Decision.Of(time.GetUtcNow(), States.Recalled, "the message was recalled before its turn"), Attempt: -1));
                     continue;
                 }
                 await _inFlight.WaitAsync(CancellationToken.None);
@@ -120,20 +120,20 @@ internal sealed class Sender(
             // When it is stopped the next claim says for how long: another credential may have been saved.
             var until = closed.Until ?? now;
             until = until < ready.ExpiresAt ? until : ready.ExpiresAt;
-            return new(due.MessageId, due.DeviceId, States.Pending, Decision.Of(now, "held", closed.Why), until, "channel", Attempt: -1);
+            return new(due, States.Pending, Decision.Of(now, "held", closed.Why), until, "channel", Attempt: -1);
         }
         var ttl = message.TtlSeconds is 0 ? 0 : (int)(ready.ExpiresAt - now).TotalSeconds;
         if (ready.ExpiresAt <= now)
         {
             metrics.Ended(network.Name, States.Expired);
-            return new(due.MessageId, due.DeviceId, States.Expired, Decision.Of(now, States.Expired, "its time was over before its turn"), Attempt: -1);
+            return new(due, States.Expired, Decision.Of(now, States.Expired, "its time was over before its turn"), Attempt: -1);
         }
         object? credential = null;
         try
         {
             if (due.CredentialSavedAt is { } savedAt && (credential = await credentials.OpenAsync(message.App, network.Name, savedAt)) is null)
             {
-                return new(due.MessageId, due.DeviceId, States.Pending, null, now, Attempt: -1);
+                return new(due, States.Pending, null, now, Attempt: -1);
             }
         }
         catch (Exception exception)
@@ -166,25 +166,25 @@ internal sealed class Sender(
     private DeliveryChange Result(Ready ready, Outcome outcome)
     {
         var now = time.GetUtcNow();
-        var (message, device) = (ready.Due.MessageId, ready.Due.DeviceId);
+        var due = ready.Due;
         switch (outcome.Class)
         {
             case OutcomeClass.Accepted:
                 metrics.Ended(network.Name, States.Accepted);
-                return new(message, device, States.Accepted, Decision.Of(now, States.Accepted, $"by {network.Name}: {outcome.Reason}"), NetworkId: outcome.NetworkId);
+                return new(due, States.Accepted, Decision.Of(now, States.Accepted, $"by {network.Name}: {outcome.Reason}"), NetworkId: outcome.NetworkId);
             case OutcomeClass.Dead:
                 metrics.Ended(network.Name, States.Dead);
-                return new(message, device, States.Dead, Decision.Of(now, States.Dead, $"{outcome.Reason}: the address was removed"));
+                return new(due, States.Dead, Decision.Of(now, States.Dead, $"{outcome.Reason}: the address was removed"));
             case OutcomeClass.Refused or OutcomeClass.Mismatched:
                 metrics.Ended(network.Name, States.Failed);
-                return new(message, device, States.Failed, Decision.Of(
+                return new(due, States.Failed, Decision.Of(
                     now, States.Failed, outcome.Class is OutcomeClass.Refused ? $"{network.Name} does not take it: {outcome.Reason}" : $"the address is not the credential's: {outcome.Reason}"));
             case OutcomeClass.Misconfigured:
                 // The next claim holds it, unless another credential has been saved meanwhile.
-                return new(message, device, States.Pending, Decision.Of(now, "held", $"the network does not take the app's credential: {outcome.Reason}"), now, "channel");
+                return new(due, States.Pending, Decision.Of(now, "held", $"the network does not take the app's credential: {outcome.Reason}"), now, "channel");
             case OutcomeClass.Unknown when ready.Message.CollapseKey is null:
                 metrics.Ended(network.Name, States.Unknown);
-                return new(message, device, States.Unknown, Decision.Of(now, States.Unknown, $"{outcome.Reason}: it may have arrived, and is not sent again"));
+                return new(due, States.Unknown, Decision.Of(now, States.Unknown, $"{outcome.Reason}: it may have arrived, and is not sent again"));
             default:
                 return Later(ready, now, outcome);
         }
@@ -196,14 +196,14 @@ internal sealed class Sender(
         if (attempt >= _options.MostAttempts)
         {
             metrics.Ended(network.Name, States.Failed);
-            return new(ready.Due.MessageId, ready.Due.DeviceId, States.Failed, Decision.Of(now, States.Failed, $"{outcome.Reason}; given up after {attempt} attempts"));
+            return new(ready.Due, States.Failed, Decision.Of(now, States.Failed, $"{outcome.Reason}; given up after {attempt} attempts"));
         }
         // What the network wants at least is not made less by chance.
         var pause = Pause(attempt, outcome.LeastPause is { } least ? 2 * least.TotalSeconds : _options.FirstRetrySeconds);
         var wait = new[] { pause, outcome.RetryAfter ?? default, outcome.LeastPause ?? default }.Max();
         var due = now + wait < ready.ExpiresAt ? now + wait : ready.ExpiresAt;
         return new(
-            ready.Due.MessageId, ready.Due.DeviceId, States.Pending,
+            ready.Due, States.Pending,
             Decision.Of(now, "waits", string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{outcome.Reason}; attempt {attempt}, the next in {wait.TotalSeconds:0.#} s")), due, "retry");
     }
 
@@ -230,15 +230,19 @@ internal sealed class Sender(
             {
                 changes.Add(change);
             }
-            while (true)
+            for (var again = false; ; again = true)
             {
                 try
                 {
                     var renew = time.GetElapsedTime(batch.RenewedAt).TotalSeconds > _options.LeaseSeconds / 4.0;
                     var now = time.GetTimestamp();
-                    await store.WriteAsync(network.Name, changes, batch.Id, renew ? _options.LeaseSeconds : null, CancellationToken.None);
+                    await store.WriteAsync(network.Name, changes, batch.Id, renew ? _options.LeaseSeconds : null, again, CancellationToken.None);
                     batch.RenewedAt = renew ? now : batch.RenewedAt;
                     break;
+                }
+                catch (PostgresException exception) when (!again && exception.SqlState is PostgresErrorCodes.UniqueViolation)
+                {
+                    // The device was quicker to tell of the message than the network.
                 }
                 catch (NpgsqlException exception)
                 {

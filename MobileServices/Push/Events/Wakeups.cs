@@ -87,16 +87,16 @@ internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOption
             """
             -- One that a process is taking goes out as it is: to wait for it could be to wait for one that waits for this device.
             with waiting as (
-                select q.message_id, q.device_id from push.queue q join push.delivery d using (message_id, device_id) join push.message m on m.id = d.message_id
-                where d.device_id = any (@devices) and m.sender = @Sender and m.app_id = @app
+                select q.message_id, q.device_id from push.queue q join push.ledger d using (message_id, device_id) join push.message m on m.id = d.message_id
+                where q.device_id = any (@devices) and m.sender = @Sender and m.app_id = @app
                   and d.user_id is not distinct from (select r.user_id from push.registration r where r.device_id = d.device_id)
                 for update of q skip locked)
-            update push.delivery d set
+            update push.ledger d set
                 changed = case
                     when cardinality(merged.ids) > @MostIds or @All = any (merged.ids) or (select sum(octet_length(id) + @BytesAround) from unnest(merged.ids) id) > @MostBytes then array[@All]
                     else merged.ids end,
                 decisions = d.decisions || @merged::jsonb
-            from waiting w, push.delivery old, lateral (select array(select distinct unnest(old.changed || @changed::text[]) order by 1)) merged (ids)
+            from waiting w, push.ledger old, lateral (select array(select distinct unnest(old.changed || @changed::text[]) order by 1)) merged (ids)
             where d.message_id = w.message_id and d.device_id = w.device_id and old.message_id = w.message_id and old.device_id = w.device_id
             returning d.device_id
             """, new { devices, changed, app, Sender, MostIds, MostBytes, BytesAround, All, merged = Decision.Of(now, "merged", "another change") }, transaction, cancellationToken: ct))).ToHashSet();
@@ -104,8 +104,8 @@ internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOption
         await connection.ExecuteAsync(new CommandDefinition(
             $"""
             with added as (
-                insert into push.delivery (message_id, device_id, user_id, network, state, due_at, changed, decisions)
-                select @id, r.device_id, r.user_id, r.network, 'pending', @due, @changed, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@fresh)
+                insert into push.ledger (message_id, device_id, user_id, network, state, due_at, changed, tracked, decisions)
+                select @id, r.device_id, r.user_id, r.network, 'pending', @due, @changed, true, jsonb_build_array(@matched::jsonb) from push.registration r where r.device_id = any (@fresh)
                 returning message_id, device_id, network, due_at)
             insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from added;
             delete from push.message where id = @id and not exists (select from push.delivery where message_id = @id);

@@ -1,14 +1,14 @@
 using Dapper;
-using MobileServices.Push.Deliveries;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace MobileServices.Push.Messages;
 
 /// <summary>
-/// Makes the deliveries of a message whose time has come. The audience is read as a stream and written in parts; a process that ends on the way leaves what it
-/// has written, and the next one adds what is missing.
+/// Makes the deliveries of a message whose time has come, in chunks. The audience is read as a stream and written in parts; a process that ends on the way leaves what it
+/// has written, and the next one goes on from there.
 /// </summary>
-internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, TimeProvider time, ILogger<FanOut> logger)
+internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, IOptions<PushOptions> options, TimeProvider time, ILogger<FanOut> logger)
 {
     private const int Part = 5000;
     private const int Patience = 300;
@@ -86,71 +86,89 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
     private async Task SpreadAsync(NpgsqlTransaction transaction, Spreading message, CancellationToken ct)
     {
         // Whoever had the lock before may have finished it in between.
-        var state = await transaction.Connection!.ExecuteScalarAsync<string>(new CommandDefinition("select state from push.message where id = @Id", new { message.Id }, transaction, cancellationToken: ct));
-        if (state is not ("scheduled" or "resolving"))
+        var before = await transaction.Connection!.QuerySingleAsync<(string State, Guid? ResolvedTo)>(new CommandDefinition(
+            "select state, resolved_to from push.message where id = @Id", new { message.Id }, transaction, cancellationToken: ct));
+        if (before.State is not ("scheduled" or "resolving"))
         {
             return;
         }
         var audience = Audience.Parse(message.Audience, message.CreatedAt);
         audience.Parameters.Add("app", message.App);
+        audience.Parameters.Add("message", message.Id);
+        audience.Parameters.Add("after", before.ResolvedTo);
         await using var writer = await database.OpenConnectionAsync(ct);
         await writer.ExecuteAsync(new CommandDefinition("update push.message set state = 'resolving' where id = @Id and state = 'scheduled'", new { message.Id }, cancellationToken: ct));
         // Nothing tells the planner how many a tag has; a plan for these values does.
         await transaction.Connection!.ExecuteAsync(new CommandDefinition("set local plan_cache_mode = force_custom_plan", transaction: transaction, cancellationToken: ct));
-        var part = new List<(Guid Device, string? User)>(Part);
-        // What is for users is for those who have the devices now.
-        var devices = transaction.Connection!.QueryUnbufferedAsync<(Guid, string?)>(
-            $"select r.device_id, {(audience.IsOfUsers ? "r.user_id" : "null::text")} from push.registration r where r.app_id = @app and {audience.Sql}", audience.Parameters, transaction, commandTimeout: Patience);
+        // What is for users is for those who have the devices now. In the order of the devices, so that where it stopped is known; what was begun before there were
+        // chunks has rows instead.
+        var devices = transaction.Connection!.QueryUnbufferedAsync<Matched>(
+            $"""
+            select r.device_id as Device, r.network, {(audience.IsOfUsers ? "r.user_id" : "null")}::text as "User" from push.registration r
+            where r.app_id = @app and {audience.Sql}
+              {(before.State is "resolving" ? "and not exists (select from push.ledger l where l.message_id = @message and l.device_id = r.device_id)" : "")}
+              {(before.ResolvedTo is null ? "" : "and r.device_id > @after")}
+            order by r.device_id
+            """, audience.Parameters, transaction, commandTimeout: Patience);
+        var resolvedTo = before.ResolvedTo;
+        var part = new List<Matched>(Part);
         await foreach (var device in devices.WithCancellation(ct))
         {
             part.Add(device);
             if (part.Count is Part)
             {
-                if (!await WriteAsync(writer, message, part, ct))
+                if (!await WriteAsync(writer, message, part, resolvedTo, ct))
                 {
                     return;
                 }
+                resolvedTo = part[^1].Device;
                 part.Clear();
             }
         }
-        if (await WriteAsync(writer, message, part, ct))
+        if (part.Count is 0 || await WriteAsync(writer, message, part, resolvedTo, ct))
         {
             await EndAsync(message.Id, null, ct);
         }
     }
 
-    /// <returns>False when the message has been recalled.</returns>
-    private async Task<bool> WriteAsync(NpgsqlConnection writer, Spreading message, List<(Guid Device, string? User)> part, CancellationToken ct)
+    /// <returns>False when the message has been recalled, or another process goes on with it.</returns>
+    private async Task<bool> WriteAsync(NpgsqlConnection writer, Spreading message, List<Matched> part, Guid? resolvedTo, CancellationToken ct)
     {
         await using var transaction = await writer.BeginTransactionAsync(ct);
         // Who recalls it waits for this part, and finds it.
-        if (await writer.ExecuteScalarAsync<DateTime?>(new CommandDefinition(
-            "select recalled_at from push.message where id = @Id for share", new { message.Id }, transaction, cancellationToken: ct)) is not null)
+        if (await writer.ExecuteAsync(new CommandDefinition(
+            "update push.message set resolved_to = @to where id = @Id and recalled_at is null and resolved_to is not distinct from @resolvedTo",
+            new { message.Id, resolvedTo, to = part[^1].Device }, transaction, cancellationToken: ct)) is 0)
         {
             return false;
         }
         // Urgent ones stand before all others that are due.
         var due = message.Urgency is "high" ? message.SendAt.AddHours(-1) : message.SendAt;
-        await writer.ExecuteAsync(new CommandDefinition(
-            $"""
-            with added as (
-                insert into push.delivery (message_id, device_id, user_id, network, state, due_at, decisions)
-                select @Id, r.device_id, p.user_id, r.network, 'pending', @due, jsonb_build_array(@matched::jsonb)
-                from unnest(@devices, @users) p (device_id, user_id) join push.registration r on r.device_id = p.device_id and r.app_id = @App
-                on conflict (message_id, device_id) do nothing
-                returning message_id, device_id, network, due_at)
-            insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from added;
-            notify {PushWorker.Channel};
-            """,
-            new
+        var now = time.GetUtcNow();
+        foreach (var network in part.GroupBy(device => device.Network))
+        {
+            foreach (var chunk in network.Chunk(options.Value.Batch))
             {
-                message.Id,
-                message.App,
-                due,
-                devices = part.Select(one => one.Device).ToArray(),
-                users = part.Select(one => one.User).ToArray(),
-                matched = Decision.Of(time.GetUtcNow(), "matched"),
-            }, transaction, Patience, cancellationToken: ct));
+                await writer.ExecuteAsync(new CommandDefinition(
+                    """
+                    insert into push.chunk (message_id, network, due_at, matched_at, size, first_device, last_device, devices, users)
+                    values (@Id, @network, @due, @now, @size, @first, @last, @devices, @users)
+                    """,
+                    new
+                    {
+                        message.Id,
+                        network = network.Key,
+                        due,
+                        now,
+                        size = chunk.Length,
+                        first = chunk[0].Device,
+                        last = chunk[^1].Device,
+                        devices = chunk.Select(device => device.Device).ToArray(),
+                        users = chunk.Any(device => device.User is not null) ? chunk.Select(device => device.User).ToArray() : null,
+                    }, transaction, Patience, cancellationToken: ct));
+            }
+        }
+        await writer.ExecuteAsync(new CommandDefinition($"notify {PushWorker.Channel}", transaction: transaction, cancellationToken: ct));
         await transaction.CommitAsync(ct);
         return true;
     }
@@ -160,6 +178,9 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, Tim
         await using var connection = await database.OpenConnectionAsync(ct);
         await connection.ExecuteAsync(new CommandDefinition("update push.message set state = 'sending', problem = @problem where id = @id", new { id, problem }, cancellationToken: ct));
     }
+
+    /// <param name="User">Whom the message is for there; null where it is for whoever has the device.</param>
+    private sealed record Matched(Guid Device, string Network, string? User);
 
     private sealed class Spreading
     {

@@ -123,10 +123,17 @@ internal sealed class MessageStore(NpgsqlDataSource database, TimeProvider time)
             return false;
         }
         await connection.ExecuteAsync(new CommandDefinition(
-            """
+            $"""
             with gone as (
-                delete from push.queue where message_id = @id returning message_id, device_id)
-            update push.delivery d set state = 'recalled', finished_at = @now, waits_for = null, decisions = d.decisions || @decision::jsonb
+                delete from push.queue where message_id = @id returning message_id, device_id),
+            fresh as (
+                delete from push.chunk where message_id = @id returning network, due_at, matched_at, devices, users),
+            ended as (
+                insert into push.ledger (message_id, device_id, user_id, network, state, due_at, finished_at, tracked, decisions)
+                select m.id, u.device_id, u.user_id, f.network, 'recalled', f.due_at, @now, m.category is not null or m.collapse_key is not null,
+                       jsonb_build_array({Queue.MatchedSql}, @decision::jsonb)
+                from fresh f, unnest(f.devices, f.users) u (device_id, user_id), push.message m where m.id = @id)
+            update push.ledger d set state = 'recalled', finished_at = @now, waits_for = null, decisions = d.decisions || @decision::jsonb
             from gone where d.message_id = gone.message_id and d.device_id = gone.device_id
             """, new { id, now, decision = Decision.Of(now, States.Recalled, $"by {who}") }, transaction, cancellationToken: ct));
         await transaction.CommitAsync(ct);

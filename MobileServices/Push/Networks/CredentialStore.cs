@@ -32,7 +32,7 @@ internal sealed class CredentialStore(NpgsqlDataSource database, KeySeal seal, N
             insert into push.credential (app_id, network, settings, secret, saved_at, saved_by) values (@app, @network, @settings::jsonb, @secret, @now, @who)
             on conflict (app_id, network) do update set settings = excluded.settings, secret = excluded.secret, saved_at = excluded.saved_at, saved_by = excluded.saved_by;
             delete from push.channel where app_id = @app and network = @network;
-            {DeliveryStore.LookAgainSql("q.network = @network and d.waits_for = 'channel' and exists (select from push.message m where m.id = d.message_id and m.app_id = @app)")};
+            {Queue.LookAgainSql("q.network = @network and d.waits_for = 'channel' and exists (select from push.message m where m.id = d.message_id and m.app_id = @app)")};
             notify {PushWorker.Channel};
             """,
             new { app, network, settings = form.Settings.ToJsonString(), secret = seal.Close(SealName(app, network), form.Secret), now = time.GetUtcNow(), who },

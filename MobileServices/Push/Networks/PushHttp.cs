@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -13,12 +14,14 @@ namespace MobileServices.Push.Networks;
 internal sealed class PushHttp : IDisposable
 {
     private const int MostOfAnAnswer = 16 * 1024;
+    private static readonly TimeSpan Shared = TimeSpan.FromSeconds(1);
 
     private readonly TimeSpan _patience;
     private readonly bool _privateToo;
     private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolveAsync;
     private readonly HttpMessageInvoker _trusted;
     private readonly HttpMessageInvoker _strange;
+    private SharedDeadline? _deadline;
 
     public PushHttp(IOptions<PushOptions> options) : this(options, Dns.GetHostAddressesAsync)
     {
@@ -67,18 +70,18 @@ internal sealed class PushHttp : IDisposable
     private async Task<Answer> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, byte[] body, string mediaType, string? encoding, CancellationToken ct)
     {
         var content = new WatchedContent(body);
-        content.Headers.ContentType = new(mediaType);
+        content.Headers.TryAddWithoutValidation("Content-Type", mediaType);
         if (encoding is not null)
         {
             content.Headers.ContentEncoding.Add(encoding);
         }
         request.Content = content;
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        patience.CancelAfter(_patience);
+        using var both = ct.CanBeCanceled ? CancellationTokenSource.CreateLinkedTokenSource(ct, Deadline()) : null;
+        var deadline = both?.Token ?? Deadline();
         try
         {
-            using var response = await invoker.SendAsync(request, patience.Token);
-            var text = response.IsSuccessStatusCode && response.Content.Headers.ContentLength is 0 ? "" : await ReadAsync(response, patience.Token);
+            using var response = await invoker.SendAsync(request, deadline);
+            var text = response.IsSuccessStatusCode && response.Content.Headers.ContentLength is 0 ? "" : await ReadAsync(response, deadline);
             return new((int)response.StatusCode, text, response.Headers, null);
         }
         catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or IOException)
@@ -96,6 +99,18 @@ internal sealed class PushHttp : IDisposable
             // Without its body no network takes a message.
             return new(0, "", null, content.IsBegun ? new(OutcomeClass.Unknown, what) : new(OutcomeClass.Transient, what));
         }
+    }
+
+    /// <summary>One for all requests that begin within a second, instead of a timer for each.</summary>
+    private CancellationToken Deadline()
+    {
+        var current = Volatile.Read(ref _deadline);
+        if (current is null || Stopwatch.GetElapsedTime(current.MadeAt) > Shared)
+        {
+            // What is under way keeps the one that it has.
+            Volatile.Write(ref _deadline, current = new(Stopwatch.GetTimestamp(), new CancellationTokenSource(_patience + Shared).Token));
+        }
+        return current.Token;
     }
 
     private static async Task<string> ReadAsync(HttpResponseMessage response, CancellationToken ct)
@@ -152,6 +167,8 @@ internal sealed class PushHttp : IDisposable
         return null;
     }
 
+    private sealed record SharedDeadline(long MadeAt, CancellationToken Token);
+
     private sealed class PrivateAddressException() : IOException("its name leads to an address that is not public");
 
     /// <summary>Tells whether any of the body may have left.</summary>
@@ -161,10 +178,10 @@ internal sealed class PushHttp : IDisposable
 
         protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
 
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
         {
             IsBegun = true;
-            await stream.WriteAsync(body, cancellationToken);
+            return stream.WriteAsync(body, cancellationToken).AsTask();
         }
 
         protected override bool TryComputeLength(out long length)

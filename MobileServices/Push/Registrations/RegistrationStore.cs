@@ -55,7 +55,8 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
                 // Claims go by the network in the queue.
                 await connection.ExecuteAsync(new CommandDefinition(
                     $"""
-                    {DeliveryStore.LookAgainSql("d.device_id = @device", ", network = @network, decisions = d.decisions || @rotated::jsonb", ", network = @network")};
+                    {Queue.SetApartSql};
+                    {Queue.LookAgainSql("d.device_id = @device", ", network = @network, decisions = d.decisions || @rotated::jsonb", ", network = @network")};
                     notify {PushWorker.Channel};
                     """, new { device, network, now, rotated = Decision.Of(now, "rotated", $"to a new address of {network}") }, transaction, cancellationToken: ct));
             }
@@ -88,7 +89,8 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
         await transaction.Connection!.ExecuteAsync(new CommandDefinition(
             $"""
             delete from push.registration where device_id = @device and (@until::timestamptz is null or registered_at <= @until);
-            {DeliveryStore.LookAgainSql(
+            {Queue.SetApartSql};
+            {Queue.LookAgainSql(
                 "d.device_id = @device and not exists (select from push.registration r where r.device_id = @device)", ", waits_for = null, decisions = d.decisions || @decision::jsonb")};
             notify {PushWorker.Channel};
             """, new { device, until = until?.ToUniversalTime(), now, decision = Decision.Of(now, "removed", why) }, transaction, cancellationToken: ct));
@@ -133,7 +135,7 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
     private static async Task LookAgainAsync(NpgsqlTransaction transaction, string which, object parameters, CancellationToken ct) =>
         await transaction.Connection!.ExecuteAsync(new CommandDefinition(
             $"""
-            {DeliveryStore.LookAgainSql(which)};
+            {Queue.LookAgainSql(which)};
             notify {PushWorker.Channel};
             """, parameters, transaction, cancellationToken: ct));
 

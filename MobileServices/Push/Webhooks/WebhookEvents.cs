@@ -66,6 +66,7 @@ internal sealed class WebhookEvents(NpgsqlDataSource database)
             select m.id, m.app_id, m.category, m.created_at, m.recalled_at, m.problem from push.message m
             where m.finished_at is null and m.sender <> 'wakeups' and m.send_at <= now() and m.state = 'sending'
               and (select q.message_id from push.queue q where q.message_id = m.id limit 1) is null
+              and (select c.message_id from push.chunk c where c.message_id = m.id limit 1) is null
               and not exists (select from push.batch b where m.id = any (b.messages))
             order by m.send_at limit @Most for update skip locked),
         marked as (

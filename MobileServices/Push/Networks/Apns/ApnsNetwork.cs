@@ -19,6 +19,9 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
     /// <summary>Of messages under way: devices of one language get the same bytes.</summary>
     private readonly ConditionalWeakTable<PushContent, byte[]> _payloads = [];
 
+    // Tokens are hexadecimal digits: nothing in the path is to be made canonical.
+    private static readonly UriCreationOptions AsItIs = new() { DangerousDisablePathAndQueryCanonicalization = true };
+
     public string Name => NetworkName;
 
     public int LargestPayload => 4096;
@@ -78,13 +81,13 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
         var tokens = (ApnsTokens)credential;
         var now = time.GetUtcNow();
         var token = tokens.Get(now);
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"{tokens.Address}/3/device/{message.Address}")
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri($"{tokens.Address}/3/device/{message.Address}", AsItIs))
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         var headers = request.Headers;
-        headers.Authorization = new("bearer", token);
+        headers.TryAddWithoutValidation("authorization", token);
         headers.TryAddWithoutValidation("apns-id", IdOf(message).ToString());
         headers.TryAddWithoutValidation("apns-topic", tokens.Topic);
         headers.TryAddWithoutValidation("apns-push-type", message.Silent ? "background" : "alert");
@@ -109,7 +112,18 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
     }
 
     /// <summary>The same however often it is sent, so that Apple's records and the ledger speak of the same thing.</summary>
-    private static Guid IdOf(Outgoing message) => new(SHA256.HashData([.. message.MessageId.ToByteArray(), .. message.DeviceId.ToByteArray()]).AsSpan(0, 16));
+    private static Guid IdOf(Outgoing message)
+    {
+        Span<byte> id = stackalloc byte[16];
+        Span<byte> device = stackalloc byte[16];
+        message.MessageId.TryWriteBytes(id);
+        message.DeviceId.TryWriteBytes(device);
+        for (var at = 0; at < id.Length; at++)
+        {
+            id[at] ^= device[at];
+        }
+        return new(id);
+    }
 
     private byte[] Payload(Outgoing message)
     {
@@ -211,6 +225,7 @@ internal sealed class ApnsTokens(byte[] pkcs8, string keyId, string teamId, stri
 
     public string Address => address;
 
+    /// <summary>As the header authorization has it.</summary>
     public string Get(DateTimeOffset now)
     {
         lock (_lock)
@@ -249,6 +264,6 @@ internal sealed class ApnsTokens(byte[] pkcs8, string keyId, string teamId, stri
         var signed = $"{Base64Url.EncodeToString(header)}.{Base64Url.EncodeToString(claims)}";
         using var key = ECDsa.Create();
         key.ImportPkcs8PrivateKey(pkcs8, out _);
-        return $"{signed}.{Base64Url.EncodeToString(key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256))}";
+        return $"bearer {signed}.{Base64Url.EncodeToString(key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256))}";
     }
 }
