@@ -11,6 +11,9 @@ public static class ServiceProcess
     /// <summary>What reads settings into options; its failures name the setting.</summary>
     private const string BinderName = "Microsoft.Extensions.Configuration.Binder";
 
+    /// <summary>By then its first connections are made and its first checks of health are through.</summary>
+    private static readonly TimeSpan StartEnd = TimeSpan.FromSeconds(5);
+
     /// <summary>
     /// Builds the service, validates its options, runs its migrations, then listens until it is told to stop. A start that the operator
     /// has to mend ends with one line on standard error, which says the mend, and exit code 1. SIGTERM and SIGINT stop a start as they stop a
@@ -28,6 +31,7 @@ public static class ServiceProcess
             stopping = app.Lifetime.ApplicationStopping;
             app.Services.GetService<IStartupValidator>()?.Validate();
             await MigrateAsync(app);
+            app.Lifetime.ApplicationStarted.Register(() => _ = ReturnMemoryAsync(stopping));
             await app.RunAsync();
             return 0;
         }
@@ -66,6 +70,16 @@ public static class ServiceProcess
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         await app.MigrateAsync(app.Lifetime.ApplicationStopping);
         app.Lifetime.ApplicationStopping.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>What the start has left behind would stay for as long as the service rests: nothing else asks for a collection then.</summary>
+    private static async Task ReturnMemoryAsync(CancellationToken stopping)
+    {
+        await Task.Delay(StartEnd, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!stopping.IsCancellationRequested)
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        }
     }
 
     private static int Explain(string message)

@@ -38,6 +38,8 @@ internal sealed class StartReport(DistributedApplicationModel model, ResourceNot
 
             await all;
             log.LogInformation("All {Count} resources are healthy after {Seconds:0.0} s.", waited.Count, Stopwatch.GetElapsedTime(started).TotalSeconds);
+            // What the start has left behind would stay for as long as nothing happens.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
