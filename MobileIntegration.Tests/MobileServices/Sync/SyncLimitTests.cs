@@ -160,11 +160,14 @@ public sealed class SyncLimitTests(SyncService service) : IClassFixture<SyncServ
         await using var other = service.Start(("Sync:MostDatabases", "3"));
         using var first = service.ClientOf(_user, one.Address);
         using var second = service.ClientOf(_user, other.Address);
-        var told = await Task.WhenAll(Enumerable.Range(0, 24).Select(async n =>
+        await first.PutAsync("before");
+        await first.DeleteAsync("before");
+        // Whoever has counted waits with its insert.
+        var told = await service.AllAtOnceAsync("lock table sync.database in share row exclusive mode", null, 24, () => Task.WhenAll(Enumerable.Range(0, 24).Select(async n =>
         {
             using var response = await (n % 2 is 0 ? first : second).Http.PutAsync($"db{n}", null);
             return (int)response.StatusCode;
-        }));
+        })));
         Assert.Equal((3, 21), (told.Count(status => status is 201), told.Count(status => status is 403)));
         Assert.Equal(3, (await first.GetAsync("_all_dbs")).AsArray().Count);
     }
