@@ -23,7 +23,7 @@ let unanswered = 0;
 process.on("uncaughtException", (error) => { if (!/pouchdb-/.test(error.stack)) { console.error(error); process.exit(1); } });
 const pick = (list) => list[next(list.length)];
 
-async function call(server, method, path, body, headers = {}) {
+async function call(server, method, path, body, headers = {}, more = async (answer) => answer) {
   const response = await fetch(`${servers[server]}/sync/${name}${path}`, {
     method,
     headers: { Accept: "application/json", ...(server === 0 && { Authorization: `Bearer ${token}` }), ...(body !== undefined && { "Content-Type": "application/json" }), ...headers },
@@ -41,12 +41,14 @@ async function call(server, method, path, body, headers = {}) {
   } catch {
     // Attachments are no JSON.
   }
-  return { status: response.status, json };
+  return response.ok ? more({ status: response.status, json }) : { status: response.status, json };
 }
 
 // Each server names the revisions that it makes itself; what is compared of them is the generation.
 const made = [new Map(), new Map()];
 const gone = new Set();
+/** Where the whole feed of each ended. */
+const lastSeq = [0, 0];
 const revOf = (server, id) => made[server].get(id);
 
 /** Without what is each server's own affair. */
@@ -153,12 +155,39 @@ const kinds = {
     return () => ["POST", `/_bulk_get${pick(["", "?revs=true"])}`, { docs }];
   },
   async changes() {
-    const query = pick(["", "?style=all_docs", "?include_docs=true", "?include_docs=true&conflicts=true&style=all_docs", "?descending=true", "?since=now"]);
+    const query = pick([
+      "", "?style=all_docs", "?include_docs=true", "?include_docs=true&conflicts=true&style=all_docs", "?descending=true", "?since=now", "?since=0&feed=longpoll", "?include_docs=true&attachments=true",
+      "?descending=true&style=all_docs&include_docs=true", "?seq_interval=5", "?limit=100000", "?feed=normal&heartbeat=true", "?style=main_only&timeout=1000", "?style=other", "?limit=-1", "?feed=other", "?filter=none/there",
+    ]);
     return () => ["GET", `/_changes${query}`];
+  },
+  /** On from where the last whole answer of each ended: the same documents have changed since. */
+  async since() {
+    const query = pick(["", "&style=all_docs", "&include_docs=true&conflicts=true", "&descending=false", "&include_docs=true&attachments=true"]);
+    return (server) => ["GET", `/_changes?since=${encodeURIComponent(lastSeq[server])}${query}`];
+  },
+  /** In pages to the end. */
+  async pages() {
+    const [limit, style] = [2 + next(4), pick(["", "&style=all_docs", "&include_docs=true"])];
+    return (server) => ["GET", `/_changes?limit=${limit}${style}`, undefined, undefined, async (first) => {
+      const all = [...first.json.results];
+      for (let page = first.json; page.results.length === limit;) {
+        page = (await call(server, "GET", `/_changes?limit=${limit}${style}&since=${encodeURIComponent(page.last_seq)}`)).json;
+        all.push(...page.results);
+      }
+      assert.equal(new Set(all.map(({ id }) => id)).size, all.length, "a document came twice");
+      return { ...first, json: { results: all } };
+    }];
   },
   async filtered() {
     const ids = [own(), own(), `tree-${next(6)}`];
-    return () => ["POST", "/_changes?filter=_doc_ids", { doc_ids: ids }];
+    const some = next(1000);
+    const request = pick([
+      ["POST", "/_changes?filter=_doc_ids", { doc_ids: ids }], ["POST", "/_changes?filter=_doc_ids&include_docs=true&style=all_docs", { doc_ids: ids }],
+      ["GET", `/_changes?filter=_doc_ids&doc_ids=${encodeURIComponent(JSON.stringify(ids))}`], ["GET", "/_changes?filter=_view&view=app/n"], ["GET", `/_changes?filter=app/above&n=${some}`],
+      ["GET", `/_changes?filter=app/above&n=${some}&include_docs=true&descending=true`],
+    ]);
+    return () => request;
   },
   async list() {
     const query = pick(["", "?include_docs=true", "?descending=true", "?startkey=%22own-3%22", "?endkey=%22own-5%22&inclusive_end=false", "?limit=3&skip=1", "?key=%22own-2%22", "?startkey=%22tree%22&include_docs=true&conflicts=true"]);
@@ -222,6 +251,8 @@ const kinds = {
 const meant = [
   // "Forces retrieving latest leaf revision, no matter what rev was requested": where there are two, both are latest.
   { kinds: ["getRev"], is: (_, ours, theirs) => ours.status === 200 && theirs.status === 200 && theirs.json.every(({ ok, missing }) => ours.json.some((one) => (ok ? one.ok?._rev === ok._rev : one.missing === missing))) },
+  // "style: Specifies how many revisions are returned", main_only or all_docs; "feed" is one of four words; "limit" is a number: the other server takes any text for the default.
+  { kinds: ["changes"], is: (request, ours, theirs) => /style=other|feed=other|limit=-1/.test(request[1]) && ours.status === 400 && theirs.status === 200 },
   // Of a reserved member that does not exist the other server tells as of a fault of its own.
   { kinds: ["wrong"], is: (request, ours, theirs) => request[2]?._unknown && ours.status === 400 && ours.json.error === theirs.json.error },
   // "Given a list of document revisions, returns the ones that don't exist in the database": an ancestor whose body is not here does exist in the tree.
@@ -248,7 +279,7 @@ function differs(kind, request, ours, theirs) {
 for (const server of [0, 1]) {
   assert.equal((await call(server, "PUT", "")).status, 201);
 }
-const design = { _id: "_design/app", views: { n: { map: "function (doc) { if (typeof doc.n === 'number') { emit(doc.n, doc._id); } }", reduce: "_count" } } };
+const design = { _id: "_design/app", filters: { above: "function (doc, req) { return doc.n > Number(req.query.n); }" }, views: { n: { map: "function (doc) { if (typeof doc.n === 'number') { emit(doc.n, doc._id); } }", reduce: "_count" } } };
 for (const server of [0, 1]) {
   assert.equal((await call(server, "PUT", "/_design/app", design)).status, 201);
   assert.equal((await call(server, ...(await kinds.index())())).json.result, "created");
@@ -271,6 +302,9 @@ for (let n = 0; n < Number(calls); n++) {
         removed ? gone.add(row.id) : gone.delete(row.id);
       }
     }
+  }
+  if (kind === "changes" && requests[0][1] === "/_changes" && answers.every(({ status }) => status === 200)) {
+    answers.forEach(({ json }, server) => { lastSeq[server] = json.last_seq; });
   }
   const difference = differs(kind, requests[0], ...answers);
   if (difference) {

@@ -2,6 +2,7 @@
 // Usage: node pouchdb.mjs [adapter:]<scenario> <address of the gateway> <access token> [seed] [operations]; prints a line of JSON, fails with a message otherwise.
 // The adapter of what is kept on the device is memory or leveldb.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -17,12 +18,12 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const base = `${address.replace(/\/$/, "")}/sync`;
 let local = 0;
 const peer = () => new PouchDB(join(folder, `${local++}`), { adapter });
-const remote = (name, { headers = {}, answered = () => {} } = {}) => new PouchDB(`${base}/${name}`, {
+const remote = (name, { headers = {}, answered = () => {}, unanswered = () => {} } = {}) => new PouchDB(`${base}/${name}`, {
   adapter: "http",
   fetch: async (url, options) => {
     options.headers.set("Authorization", `Bearer ${token}`);
     Object.entries(headers).forEach(([header, value]) => options.headers.set(header, value));
-    const response = await PouchDB.fetch(url, options);
+    const response = await PouchDB.fetch(url, options).catch((error) => { unanswered(error); throw error; });
     await answered(url, options, response);
     return response;
   },
@@ -170,6 +171,24 @@ const scenarios = {
     return { documents: Object.keys(all).length };
   },
 
+  /** What was put in gzip (the argument) is unpacked on its way here; what is edited here goes back as it is. The other argument is the hash of the content. */
+  async gzip() {
+    const server = remote("gzip");
+    const put = (path, body, headers) => fetch(`${base}/gzip/${path}`, { method: "PUT", body, headers: { Authorization: `Bearer ${token}`, ...headers } });
+    assert.equal((await put("doc/log", Buffer.from(seed, "base64"), { "Content-Type": "text/plain", "Content-Encoding": "gzip" })).status, 201);
+    const [one, two] = [peer(), peer()];
+    await one.replicate.from(server);
+    const hash = (content) => createHash("sha256").update(content).digest("base64");
+    assert.equal(hash(await one.getAttachment("doc", "log")), operations);
+    await one.put({ ...(await one.get("doc")), edited: true });
+    assert.equal((await one.replicate.to(server)).doc_write_failures, 0);
+    await two.replicate.from(server);
+    assert.equal((await two.get("doc")).edited, true);
+    assert.equal(hash(await two.getAttachment("doc", "log")), operations);
+    assert.equal(hash(await server.getAttachment("doc", "log")), operations);
+    return { documents: (await two.allDocs()).rows.length };
+  },
+
   async live() {
     const [one, two] = [peer(), peer()];
     const server = remote("live");
@@ -195,6 +214,28 @@ const scenarios = {
     await until(async () => JSON.stringify(await state(one)) === JSON.stringify(await state(two)), "both are the same");
     syncs.forEach((sync) => sync.cancel());
     return { documents: Object.keys(await state(one)).length };
+  },
+
+  /** Two peers that replicate live write in turns, each edit when the one before has come over, while the server is restarted. */
+  async restarted() {
+    let failed = 0;
+    const server = remote("restarted", { unanswered: () => failed++ });
+    // Of a request that breaks off, this client leaves a promise of its own behind besides the one that it answers.
+    process.on("unhandledRejection", (error) => assert.match(error.message, /ECONN|socket/));
+    const [one, two] = [peer(), peer()];
+    const syncs = [one, two].map((db) => db.sync(server, { live: true, retry: true, heartbeat: 1000, back_off_function: () => 100 })
+      .on("error", (error) => { console.error(error); process.exit(1); }));
+    const has = (db, id) => db.get(id).then(() => true, () => false);
+    for (let n = 0; n < Number(operations); n++) {
+      await Promise.all([one.put({ _id: `one-${n}`, n }), two.put({ _id: `two-${n}`, n })]);
+      await until(async () => (await has(two, `one-${n}`)) && (await has(one, `two-${n}`)), `edit ${n} on both`);
+    }
+    await until(async () => (await server.allDocs()).rows.length === 2 * Number(operations), "all on the server");
+    syncs.forEach((sync) => sync.cancel());
+    const all = await state(one);
+    assert.deepEqual(await state(two), all);
+    assert.deepEqual(await state(server), all);
+    return { documents: Object.keys(all).length, failed };
   },
 
   async filtered() {

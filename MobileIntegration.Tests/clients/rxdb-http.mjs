@@ -17,6 +17,8 @@ await call("", { method: "PUT" });
 
 const listen = async (subject) => {
   const response = await call("/_stream?key=id&since=now");
+  // What came between the last pull and now is pulled, as RxDB's documentation has it for a stream that begins.
+  subject.next("RESYNC");
   let text = "";
   for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
     text += part;

@@ -109,7 +109,7 @@ public static class SyncEndpoints
         foreach (var (path, group) in new[] { ("/{id}/{**attachment}", database), ("/_design/{id}/{**attachment}", again) })
         {
             group.MapMethods(path, Read, AttachmentEndpoints.GetAsync).WithSummary("An attachment, or a range of it").Produces(200, contentType: "application/octet-stream").Refuses(400).Refuses(404).Refuses(416);
-            group.MapPut(path, AttachmentEndpoints.PutAsync).WithSummary("Writes an attachment").Answers(201).Refuses(409).Refuses(413);
+            group.MapPut(path, AttachmentEndpoints.PutAsync).WithSummary("Writes an attachment").Answers(201).Refuses(409).Refuses(413).Refuses(415);
             group.MapDelete(path, AttachmentEndpoints.DeleteAsync).WithSummary("Deletes an attachment").Answers().Refuses(409);
         }
     }

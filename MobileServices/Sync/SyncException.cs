@@ -24,6 +24,8 @@ internal sealed class SyncException(int status, string error, string reason) : E
 
     public static SyncException TooLarge(string reason) => new(413, "too_large", reason);
 
+    public static SyncException Full(SyncOptions options) => TooLarge($"The database is full: it may hold {options.MostBytes} bytes. Delete some and compact it.");
+
     /// <summary>The word <c>forbidden</c> alone makes PouchDB end a replication that tries again, and say so.</summary>
     public static SyncException Resync(string since, string horizon) => new(410, "forbidden",
         $"resync_required: deletions after {since} are not kept any more (only those after {horizon} are), so this client may hold documents that were deleted. Push what it has changed, then destroy its database and replicate anew.");

@@ -103,6 +103,47 @@ public sealed class ChangesTests(SyncService service) : IClassFixture<SyncServic
     }
 
     [Fact]
+    public async Task Five_hundred_open_feeds_hold_no_connection_to_the_database_and_all_are_woken()
+    {
+        const int Feeds = 500;
+        await using var replica = service.Start(("ConnectionStrings:mobiledb", $"{service.Database};Maximum Pool Size=4;Application Name={_user}"));
+        using var client = service.ClientOf(_user, replica.Address);
+        await client.PutAsync("many");
+        var feeds = new List<(HttpResponseMessage Response, StreamReader Lines)>();
+        try
+        {
+            for (var n = 0; n < Feeds; n++)
+            {
+                var response = await client.Http.GetAsync($"many/_changes?feed={(n % 2 is 0 ? "continuous" : "eventsource")}&heartbeat=15000", HttpCompletionOption.ResponseHeadersRead);
+                feeds.Add((response, new(await response.Content.ReadAsStreamAsync())));
+            }
+            // Two pools, and the one that listens.
+            Assert.InRange(await service.CountAsync("select count(*) from pg_stat_activity where application_name = $1", _user), 1, 9);
+            Assert.Equal(0, await service.CountAsync("select count(*) from pg_stat_activity where application_name = $1 and state <> 'idle'", _user));
+            await client.PutAsync("many/news", "{}");
+            await Task.WhenAll(feeds.Select(async feed => Assert.Contains("\"news\"", await NewsAsync(feed.Lines), StringComparison.Ordinal)));
+            Assert.InRange(await service.CountAsync("select count(*) from pg_stat_activity where application_name = $1", _user), 1, 9);
+        }
+        finally
+        {
+            feeds.ForEach(feed => feed.Response.Dispose());
+        }
+
+        static async Task<string> NewsAsync(StreamReader lines)
+        {
+            while (true)
+            {
+                var line = await lines.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60));
+                Assert.NotNull(line);
+                if (line.Contains('{', StringComparison.Ordinal))
+                {
+                    return line;
+                }
+            }
+        }
+    }
+
+    [Fact]
     public async Task Feeds_come_through_the_gateway_with_heartbeats_and_as_events()
     {
         using var client = service.ClientOf(_user, service.Gateway.Address);

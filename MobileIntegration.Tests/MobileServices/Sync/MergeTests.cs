@@ -84,6 +84,28 @@ public sealed class MergeTests(SyncService service) : IClassFixture<SyncService>
     }
 
     [Fact]
+    public async Task The_losers_body_goes_with_the_compaction_after_its_days()
+    {
+        var user = service.NewUser();
+        using var client = service.ClientOf(user);
+        await client.PutAsync("merged");
+        await PushAsync(client, """{"count":1}""", "1-a");
+        await PushAsync(client, """{"count":3}""", "2-b", "1-a");
+        await PushAsync(client, """{"count":6}""", "2-c", "1-a");
+        await AgeAsync(29);
+        await client.PostAsync("merged/_compact", "", 202);
+        Assert.Equal(3, (int)(await client.GetAsync("merged/doc?rev=2-b"))["count"]!);
+        await AgeAsync(2);
+        await client.PostAsync("merged/_compact", "", 202);
+        await client.GetAsync("merged/doc?rev=2-b", 404);
+        Assert.Equal(8, (int)(await client.GetAsync("merged/doc"))["count"]!);
+
+        Task<long> AgeAsync(int days) => service.CountAsync($"""
+            with old as (update sync.body b set stored_at = b.stored_at - interval '{days} days' from sync.database d where d.id = b.db_id and d.owner = $1 returning 1) select count(*) from old
+            """, user);
+    }
+
+    [Fact]
     public async Task A_field_for_a_person_and_an_ancestor_known_by_name_alone_leave_the_conflict()
     {
         using var client = service.ClientOf(service.NewUser());

@@ -154,6 +154,40 @@ public sealed class PlainTests(SyncService service) : IClassFixture<SyncService>
         Assert.Contains("\"two\"", await LineAsync(rest, "data: {"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Pull_push_stream_and_the_feed_of_changes_have_one_sequence()
+    {
+        using var client = service.ClientOf(_user);
+        await client.PutAsync("one");
+        await client.PostAsync("one/_push", """[{"newDocumentState":{"_id":"a"}},{"newDocumentState":{"_id":"b"}}]""");
+        await client.PutAsync("one/c", "{}");
+        await client.PostAsync("one/_push", """[{"newDocumentState":{"_id":"d"}}]""");
+        var changes = (await client.GetAsync("one/_changes"))["results"]!.AsArray().Select(row => ((string)row!["id"]!, (string)row["seq"]!)).ToList();
+        Assert.Equal(["a", "b", "c", "d"], changes.Select(change => change.Item1));
+
+        // The checkpoint of a pull is a row's sequence, and any of them goes on with what follows in all three.
+        var pulled = new List<(string, string)>();
+        for (var since = "0"; pulled.Count < 4; since = pulled[^1].Item2)
+        {
+            var page = await client.GetAsync($"one/_pull?since={since}&limit=1");
+            pulled.Add(((string)page["documents"]![0]!["_id"]!, (string)page["checkpoint"]!));
+        }
+        Assert.Equal(changes, pulled);
+        for (var n = 0; n < 3; n++)
+        {
+            using var response = await client.Http.GetAsync($"one/_stream?since={changes[n].Item2}", HttpCompletionOption.ResponseHeadersRead);
+            using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
+            foreach (var (id, seq) in changes[(n + 1)..])
+            {
+                var told = JsonNode.Parse((await LineAsync(lines, "data: {"))["data: ".Length..])!;
+                Assert.Equal((id, seq), ((string)told["documents"]![0]!["_id"]!, (string)told["checkpoint"]!));
+                Assert.Equal($"id: {seq}", await LineAsync(lines, "id: "));
+            }
+            Assert.Equal(changes[(n + 1)..], (await client.GetAsync($"one/_changes?since={pulled[n].Item2}"))["results"]!.AsArray().Select(row => ((string)row!["id"]!, (string)row["seq"]!)));
+        }
+        Assert.Equal(changes[^1].Item2, (string?)(await client.GetAsync("one"))["update_seq"]);
+    }
+
     [Theory]
     [InlineData("{}", "list")]
     [InlineData("[1]", "newDocumentState")]

@@ -133,6 +133,24 @@ public sealed class RevisionTests(SyncService service) : IClassFixture<SyncServi
         }
     }
 
+    /// <summary>17 bytes a revision, and the documentation says so.</summary>
+    [Fact]
+    public async Task The_row_of_a_document_stays_small_through_more_than_a_thousand_edits()
+    {
+        string? rev = null;
+        for (var n = 0; n < 1010; n++)
+        {
+            rev = (string)(await _client.PutAsync($"notes/e{(rev is null ? "" : $"?rev={rev}")}", $$"""{"n":{{n}}}"""))["rev"]!;
+        }
+        Assert.Equal(1000, (await _client.GetAsync("notes/e?revs=true"))["_revisions"]!["ids"]!.AsArray().Count);
+        Assert.InRange(await RowAsync(), 17_000, 17_400);
+        await _client.PostAsync("notes/_compact", "", 202);
+        Assert.Equal(0, await service.CountAsync("select count(*) from sync.body b join sync.database s on s.id = b.db_id where s.owner = $1", await UserAsync()));
+        Assert.Equal(1009, (int)(await _client.GetAsync("notes/e"))["n"]!);
+
+        async Task<long> RowAsync() => await service.CountAsync("select sum(octet_length(d.tree) + octet_length(d.body))::bigint from sync.document d join sync.database s on s.id = d.db_id where s.owner = $1", await UserAsync());
+    }
+
     [Fact]
     public async Task A_copy_replaces_the_revision_that_it_names_and_no_other()
     {

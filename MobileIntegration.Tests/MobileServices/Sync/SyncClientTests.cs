@@ -33,6 +33,10 @@ public sealed class SyncClientTests(SyncService service) : IClassFixture<SyncSer
         Assert.True((await RunAsync("rxdb.mjs", service.Gateway.Address.ToString(), _token)).GetProperty("ok").GetBoolean());
 
     [Fact]
+    public async Task RxDB_and_PouchDB_converge_with_each_other() =>
+        Assert.Equal(98, (await RunAsync("rxdb-pouchdb.mjs", service.Gateway.Address.ToString(), _token)).GetProperty("documents").GetInt32());
+
+    [Fact]
     public async Task Nano_drives_the_api() =>
         Assert.True((await RunAsync("nano.mjs", service.Gateway.Address.ToString(), _token)).GetProperty("ok").GetBoolean());
 
@@ -40,6 +44,7 @@ public sealed class SyncClientTests(SyncService service) : IClassFixture<SyncSer
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
+    [InlineData(3)]
     public async Task Random_calls_are_answered_as_by_another_server(int seed)
     {
         var told = await RunAsync("differential.mjs", service.Gateway.Address.ToString(), _token, $"{seed}", "250");

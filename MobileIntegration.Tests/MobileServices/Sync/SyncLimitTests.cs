@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text;
 using MobileIntegration.ServiceDefaults;
 
 namespace MobileIntegration.Tests.MobileServices.Sync;
@@ -154,53 +153,95 @@ public sealed class SyncLimitTests(SyncService service) : IClassFixture<SyncServ
         Assert.Equal(2, (int)(await client.GetAsync("filled"))["doc_del_count"]!);
     }
 
-    /// <summary>The whole heap of the process is smaller than the attachment.</summary>
     [Fact]
-    public async Task An_attachment_that_is_larger_than_the_memory_goes_through_in_pieces()
+    public async Task Who_creates_many_databases_at_once_has_no_more_than_he_may()
     {
-        const int Megabytes = 100;
-        var port = TestServices.FreePort();
-        using var process = TestServices.StartProcess(
-            "MobileServices", ("Run", "sync"), ("ConnectionStrings__mobiledb", service.Database), ("ASPNETCORE_URLS", $"http://127.0.0.1:{port}"), ("DOTNET_GCHeapHardLimit", "5000000"));
-        var output = process.StandardOutput.ReadToEndAsync();
-        var error = process.StandardError.ReadToEndAsync();
-        try
+        await using var one = service.Start(("Sync:MostDatabases", "3"));
+        await using var other = service.Start(("Sync:MostDatabases", "3"));
+        using var first = service.ClientOf(_user, one.Address);
+        using var second = service.ClientOf(_user, other.Address);
+        await first.PutAsync("before");
+        await first.DeleteAsync("before");
+        // Whoever has counted waits with its insert.
+        var told = await service.AllAtOnceAsync("lock table sync.database in share row exclusive mode", null, 24, () => Task.WhenAll(Enumerable.Range(0, 24).Select(async n =>
         {
-            using var client = service.ClientOf(_user, new($"http://127.0.0.1:{port}"));
-            await Eventually.TrueAsync(async () =>
-            {
-                try
-                {
-                    using var up = await client.Http.GetAsync("_up");
-                    return up.IsSuccessStatusCode;
-                }
-                catch (HttpRequestException)
-                {
-                    return false;
-                }
-            }, TimeSpan.FromSeconds(60));
-            await client.PutAsync("large");
-            using var content = new StreamContent(new Repeated(Encoding.ASCII.GetBytes(new string('x', 1 << 20)), Megabytes));
-            content.Headers.ContentType = new("video/mp4");
-            content.Headers.ContentLength = Megabytes << 20;
-            await SyncClient.ReadAsync(await client.Http.PutAsync("large/film/film.mp4", content), 201);
-            using var film = await client.Http.GetAsync("large/film/film.mp4", HttpCompletionOption.ResponseHeadersRead);
-            var buffer = new byte[1 << 20];
-            await using var stream = await film.Content.ReadAsStreamAsync();
-            var total = 0L;
-            while (await stream.ReadAsync(buffer) is > 0 and var read)
-            {
-                total += read;
-            }
-            Assert.Equal(Megabytes << 20, total);
-            Assert.False(process.HasExited);
-        }
-        finally
+            using var response = await (n % 2 is 0 ? first : second).Http.PutAsync($"db{n}", null);
+            return (int)response.StatusCode;
+        })));
+        Assert.Equal((3, 21), (told.Count(status => status is 201), told.Count(status => status is 403)));
+        Assert.Equal(3, (await first.GetAsync("_all_dbs")).AsArray().Count);
+    }
+
+    [Fact]
+    public async Task Attachments_count_for_the_bytes_of_a_database_however_they_come()
+    {
+        await using var small = service.Start(("Sync:MostBytes", "10000"));
+        using var client = service.ClientOf(_user, small.Address);
+        await client.PutAsync("full");
+        using var first = new ByteArrayContent(new byte[6000]);
+        var rev = (string)(await SyncClient.ReadAsync(await client.Http.PutAsync("full/a/x", first), 201))["rev"]!;
+        var more = new byte[6000];
+        Random.Shared.NextBytes(more);
+        using var second = new ByteArrayContent(more);
+        await SyncClient.ReadAsync(await client.Http.PutAsync("full/b/x", second), 413);
+        await client.PutAsync("full/b", $$$$$"""{"_attachments":{"x":{"data":"{{{{{Convert.ToBase64String(more)}}}}}"}}}""", 413);
+        using var parts = new MultipartContent("related", "b0undary")
         {
-            process.Kill();
-            await process.WaitForExitAsync();
-            await Task.WhenAll(output, error);
+            SyncClient.Json("""{"_attachments":{"x":{"follows":true,"length":3000},"y":{"follows":true,"length":3000}}}"""), new ByteArrayContent(more[..3000]), new ByteArrayContent(more[3000..]),
+        };
+        Assert.Equal("too_large", (string?)(await SyncClient.ReadAsync(await client.Http.PutAsync("full/b", parts), 413))["error"]);
+        await client.GetAsync("full/b", 404);
+
+        // What no document has any more makes room once it is old, as a document that names it may be on its way.
+        await client.DeleteAsync($"full/a?rev={rev}");
+        await service.CountAsync("with old as (update sync.blob b set created_at = b.created_at - interval '2 hours' from sync.database d where d.id = b.db_id and d.owner = $1 returning 1) select count(*) from old", _user);
+        await client.PostAsync("full/_compact", "", 202);
+        using var again = new ByteArrayContent(more);
+        await SyncClient.ReadAsync(await client.Http.PutAsync("full/b/x", again), 201);
+    }
+
+    [Fact]
+    public async Task Attachments_that_come_at_once_and_do_not_say_how_long_they_are_take_no_more_room_than_there_is()
+    {
+        await using var small = service.Start(("Sync:MostBytes", "10000"));
+        using var client = service.ClientOf(_user, small.Address);
+        await client.PutAsync("full");
+        var told = await Task.WhenAll(Enumerable.Range(0, 12).Select(async n =>
+        {
+            var bytes = new byte[3000];
+            new Random(n).NextBytes(bytes);
+            using var content = new StreamContent(new Repeated(bytes, 1));
+            using var request = new HttpRequestMessage(HttpMethod.Put, $"full/d{n}/x") { Content = content, Headers = { TransferEncodingChunked = true } };
+            using var response = await client.Http.SendAsync(request);
+            return (int)response.StatusCode;
+        }));
+        Assert.Equal((3, 9), (told.Count(status => status is 201), told.Count(status => status is 413)));
+        Assert.Equal(9000, await service.CountAsync("select sum(b.length)::bigint from sync.blob b join sync.database d on d.id = b.db_id where d.owner = $1", _user));
+        Assert.Equal(3, (int)(await client.GetAsync("full"))["doc_count"]!);
+    }
+
+    [Fact]
+    public async Task A_feed_more_than_a_replica_may_hold_is_told_to_come_later()
+    {
+        await using var small = service.Start(("Sync:MostFeeds", "2"));
+        using var client = service.ClientOf(_user, small.Address);
+        await client.PutAsync("feeds");
+        using var first = await OpenAsync();
+        using (await OpenAsync())
+        {
+            using var third = await OpenAsync();
+            Assert.NotNull(third.Headers.RetryAfter);
+            Assert.Equal("service_unavailable", (string?)(await SyncClient.ReadAsync(third, 503))["error"]);
+            // Whoever does not wait is answered all the same.
+            await client.GetAsync("feeds/_changes");
         }
+        await Eventually.TrueAsync(async () =>
+        {
+            using var next = await OpenAsync();
+            return next.IsSuccessStatusCode;
+        }, TimeSpan.FromSeconds(30));
+
+        Task<HttpResponseMessage> OpenAsync() => client.Http.GetAsync("feeds/_changes?feed=continuous&heartbeat=1000", HttpCompletionOption.ResponseHeadersRead);
     }
 
     [Theory]
@@ -211,39 +252,5 @@ public sealed class SyncLimitTests(SyncService service) : IClassFixture<SyncServ
         var (exitCode, _, error) = await TestServices.RunToEndAsync("MobileServices", ("Run", "sync"), (setting, value), ("ConnectionStrings__mobiledb", service.Database));
         Assert.Equal(1, exitCode);
         Assert.Contains(message, error, StringComparison.Ordinal);
-    }
-
-    private sealed class Repeated(byte[] piece, int times) : Stream
-    {
-        private long _position;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => (long)piece.Length * times;
-
-        public override long Position { get => _position; set => throw new NotSupportedException(); }
-
-        public override int Read(byte[] buffer, int offset, int count)
-        {
-            var start = (int)(_position % piece.Length);
-            var read = (int)Math.Min(Math.Min(count, piece.Length - start), Length - _position);
-            piece.AsSpan(start, read).CopyTo(buffer.AsSpan(offset));
-            _position += read;
-            return read;
-        }
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -19,29 +19,42 @@ public sealed class SyncModelTests
     [Fact]
     public async Task Peers_of_a_service_that_is_killed_come_to_the_same_trees_and_every_acknowledged_body_can_be_read()
     {
+        var result = await RunAsync("model", Operations, Kills);
+        Assert.True(result.GetProperty("failed").GetInt32() > 0, "The service was not killed while it was asked.");
+        Assert.True(result.GetProperty("acknowledged").GetInt32() > Operations / 10);
+    }
+
+    [Fact]
+    public async Task Live_replication_loses_nothing_over_restarts_of_the_replica()
+    {
+        var result = await RunAsync("restarted", 60, 3);
+        Assert.Equal(120, result.GetProperty("documents").GetInt32());
+        Assert.True(result.GetProperty("failed").GetInt32() > 0, "The service was not away while it was asked.");
+    }
+
+    /// <summary>Runs a scenario of the client while the service is killed and started again.</summary>
+    private static async Task<JsonElement> RunAsync(string scenario, int operations, int kills)
+    {
         var database = await TestPostgres.CreateDatabaseAsync();
         var address = $"http://127.0.0.1:{TestServices.FreePort()}";
         var process = Start();
-        var told = new TaskCompletionSource<JsonElement>().Task;
         try
         {
             await using var store = new NpgsqlConnection(database);
             using var client = new SyncClient(new($"{address}/sync/"), SyncService.Token("model"));
             await Eventually.TrueAsync(() => IsUpAsync(client.Http), Patience);
-            told = Task.Run(() => SyncService.RunAsync("pouchdb.mjs", "model", address, SyncService.Token("model"), "7", $"{Operations}"));
-            for (var kill = 0; kill < Kills && !told.IsCompleted; kill++)
+            var told = Task.Run(() => SyncService.RunAsync("pouchdb.mjs", scenario, address, SyncService.Token("model"), "7", $"{operations}"));
+            for (var kill = 0; kill < kills && !told.IsCompleted; kill++)
             {
                 // Just after a commit: others are on their way, and this one's answer may be too.
-                var committed = await CommittedAsync(store) + (Operations / (Kills * 10)) + kill;
+                var committed = await CommittedAsync(store) + (operations / (kills * 10)) + kill;
                 await Eventually.TrueAsync(async () => told.IsCompleted || await CommittedAsync(store) >= committed, Patience);
                 process.Kill();
                 await process.WaitForExitAsync();
                 process.Dispose();
                 process = Start();
             }
-            var result = await told;
-            Assert.True(result.GetProperty("failed").GetInt32() > 0, "The service was not killed while it was asked.");
-            Assert.True(result.GetProperty("acknowledged").GetInt32() > Operations / 10);
+            return await told;
         }
         finally
         {

@@ -57,6 +57,27 @@ public sealed class SyncService : IAsyncLifetime
         return (long)(await command.ExecuteScalarAsync())!;
     }
 
+    /// <summary>Starts calls that come to wait for a lock, and lets them go once that many of them do: so they are all in the middle of it at once.</summary>
+    internal async Task<T> AllAtOnceAsync<T>(string locks, string? user, int waiting, Func<Task<T>> start)
+    {
+        await using var source = Npgsql.NpgsqlDataSource.Create(Database);
+        await using var connection = await source.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using (var command = new Npgsql.NpgsqlCommand(locks, connection, transaction))
+        {
+            if (user is not null)
+            {
+                command.Parameters.Add(new() { Value = user });
+            }
+            await command.ExecuteNonQueryAsync();
+        }
+        var started = start();
+        await using var watch = source.CreateCommand("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'");
+        await Eventually.TrueAsync(async () => (long)(await watch.ExecuteScalarAsync())! >= waiting, TimeSpan.FromSeconds(60));
+        await transaction.CommitAsync();
+        return await started;
+    }
+
     internal string NewUser() => $"user-{Interlocked.Increment(ref _users)}-{Guid.NewGuid():n}";
 
     internal static string Token(string user, string client = "app", params string[] roles) => TestAuthority.Shared.Token(Scopes.Sync, token =>

@@ -6,9 +6,17 @@ namespace MobileServices.Sync.Attachments;
 
 /// <summary>What a revision says of an attachment: the content stands once in its database.</summary>
 /// <param name="RevPos">The generation in which it came with this content.</param>
-/// <param name="Digest"><c>md5-</c> and the hash of the content in Base64.</param>
-internal sealed record Attachment(string Name, string ContentType, int RevPos, string Digest, long Length, long Blob)
+/// <param name="Digest"><c>md5-</c> and the hash in Base64 of the bytes that are kept.</param>
+/// <param name="Length">Of the content as it is read.</param>
+/// <param name="EncodedLength">Of what is kept when a client sent it in gzip; null when it is kept as it is read.</param>
+internal sealed record Attachment(string Name, string ContentType, int RevPos, string Digest, long Length, long Blob, long? EncodedLength = null)
 {
+    public const string Gzip = "gzip";
+
+    public bool IsGzip => EncodedLength is not null;
+
+    public long StoredLength => EncodedLength ?? Length;
+
     /// <summary>As the table has it; the blob comes last, where compaction looks for it.</summary>
     public static string Write(IEnumerable<Attachment> attachments)
     {
@@ -23,6 +31,10 @@ internal sealed record Attachment(string Name, string ContentType, int RevPos, s
                 json.WriteNumber("revpos", one.RevPos);
                 json.WriteString("digest", one.Digest);
                 json.WriteNumber("length", one.Length);
+                if (one.EncodedLength is { } encoded)
+                {
+                    json.WriteNumber("encoded_length", encoded);
+                }
                 json.WriteNumber("blob", one.Blob);
                 json.WriteEndObject();
             }
@@ -44,13 +56,27 @@ internal sealed record Attachment(string Name, string ContentType, int RevPos, s
             member.Value.GetProperty("revpos").GetInt32(),
             member.Value.GetProperty("digest").GetString()!,
             member.Value.GetProperty("length").GetInt64(),
-            member.Value.GetProperty("blob").GetInt64()))];
+            member.Value.GetProperty("blob").GetInt64(),
+            member.Value.TryGetProperty("encoded_length", out var encoded) ? encoded.GetInt64() : null))];
     }
+
+    /// <summary>Whether content of that coding comes in gzip; CouchDB knows no other coding.</summary>
+    /// <exception cref="SyncException">415: it is another one.</exception>
+    public static bool IsGzipCoding(string? coding) => coding?.Trim().ToLowerInvariant() switch
+    {
+        null or "" or "identity" => false,
+        Gzip => true,
+        _ => throw new SyncException(415, "bad_content_type", "Only gzip and identity content-encodings are supported"),
+    };
 }
 
 /// <summary>An attachment as a client sends it with a document: its content, or the word that it stays as it was, or that it follows.</summary>
+/// <param name="Length">Of the bytes that follow.</param>
 internal sealed record NewAttachment(string Name, string? ContentType, byte[]? Data, bool Follows, long? Length, string? Digest, int? RevPos)
 {
+    /// <summary>The bytes that follow are in gzip. Of <see cref="Data"/> CouchDB reads no coding: it tells unpacked data with the coding that is kept.</summary>
+    public bool IsGzip { get; init; }
+
     /// <summary>Set once the content is in the database.</summary>
     public StoredBlob? Blob { get; set; }
 
@@ -92,14 +118,16 @@ internal sealed record NewAttachment(string Name, string? ContentType, byte[]? D
             {
                 throw new SyncException(400, "bad_request", $"Invalid attachment data for {member.Name}");
             }
+            var isGzip = follows && Attachment.IsGzipCoding(value.TryGetProperty("encoding", out var coding) ? coding.ToString() : null);
             read.Add(new(
                 member.Name,
                 value.TryGetProperty("content_type", out var type) && type.ValueKind is JsonValueKind.String ? CheckType(type.GetString()!) : null,
                 data,
                 follows,
-                value.TryGetProperty("length", out var length) && length.TryGetInt64(out var number) ? number : null,
+                isGzip ? NumberOf(value, "encoded_length") ?? NumberOf(value, "length") : NumberOf(value, "length"),
                 value.TryGetProperty("digest", out var digest) && digest.ValueKind is JsonValueKind.String ? digest.GetString() : null,
-                value.TryGetProperty("revpos", out var revpos) && revpos.TryGetInt32(out var generation) ? generation : null));
+                value.TryGetProperty("revpos", out var revpos) && revpos.TryGetInt32(out var generation) ? generation : null)
+            { IsGzip = isGzip });
         }
         return read;
     }
@@ -108,8 +136,11 @@ internal sealed record NewAttachment(string Name, string? ContentType, byte[]? D
     public static string CheckType(string type) => !type.AsSpan().ContainsAnyExceptInRange(' ', '~') ? type
         : throw SyncException.Bad("The content type of an attachment must be of visible ASCII characters and spaces.");
 
+    private static long? NumberOf(JsonElement value, string name) =>
+        value.TryGetProperty(name, out var given) && given.ValueKind is JsonValueKind.Number && given.TryGetInt64(out var number) ? number : null;
+
     private static bool Is(JsonElement value, string name) => value.TryGetProperty(name, out var flag) && flag.ValueKind is JsonValueKind.True;
 }
 
-/// <summary>Content that stands in the database.</summary>
-internal readonly record struct StoredBlob(long Id, string Digest, long Length);
+/// <summary>Content that stands in the database; its lengths are those of <see cref="Attachment"/>.</summary>
+internal readonly record struct StoredBlob(long Id, string Digest, long Length, long? EncodedLength = null);

@@ -21,8 +21,16 @@ internal static class AttachmentEndpoints
         var response = http.Response;
         var tag = $"\"{one.Digest["md5-".Length..]}\"";
         response.Headers.ETag = tag;
-        response.Headers.AcceptRanges = "bytes";
-        response.Headers["Content-MD5"] = one.Digest["md5-".Length..];
+        response.Headers.AcceptRanges = one.IsGzip ? "none" : "bytes";
+        var sendsGzip = one.IsGzip && AcceptsGzip(http.Request);
+        if (sendsGzip == one.IsGzip)
+        {
+            response.Headers["Content-MD5"] = one.Digest["md5-".Length..];
+        }
+        if (one.IsGzip)
+        {
+            response.Headers.Vary = "Authorization, Accept-Encoding";
+        }
         // What a user stored is not to run as a page of this host.
         response.Headers["X-Content-Type-Options"] = "nosniff";
         response.Headers.ContentSecurityPolicy = "sandbox";
@@ -32,8 +40,9 @@ internal static class AttachmentEndpoints
             return;
         }
         response.ContentType = one.ContentType;
-        var (from, length) = (0L, one.Length);
-        if (RangeHeaderValue.TryParse(http.Request.Headers.Range.ToString(), out var asked) && asked is { Unit: "bytes", Ranges.Count: 1 })
+        response.Headers.ContentEncoding = sendsGzip ? Attachment.Gzip : default(string);
+        var (from, length) = (0L, sendsGzip ? one.StoredLength : one.Length);
+        if (!one.IsGzip && RangeHeaderValue.TryParse(http.Request.Headers.Range.ToString(), out var asked) && asked is { Unit: "bytes", Ranges.Count: 1 })
         {
             var range = asked.Ranges.First();
             var start = range.From ?? Math.Max(0, one.Length - range.To!.Value);
@@ -53,10 +62,18 @@ internal static class AttachmentEndpoints
             return;
         }
         http.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
-        await foreach (var piece in blobs.ReadAsync(one.Blob, from, length, call.Aborted))
+        await foreach (var piece in sendsGzip == one.IsGzip ? blobs.ReadAsync(one.Blob, from, length, call.Aborted) : blobs.ContentAsync(one, call.Aborted))
         {
             await response.Body.WriteAsync(piece, call.Aborted);
         }
+    }
+
+    /// <summary>By name or by <c>*</c>, and not with a quality of 0 (RFC 9110, section 12.5.3). Who does not say gets it unpacked, as of CouchDB.</summary>
+    private static bool AcceptsGzip(HttpRequest request)
+    {
+        var accepted = request.GetTypedHeaders().AcceptEncoding;
+        var gzip = accepted.FirstOrDefault(one => one.Value.Equals(Attachment.Gzip, StringComparison.OrdinalIgnoreCase)) ?? accepted.FirstOrDefault(one => one.Value == "*");
+        return gzip is not null && gzip.Quality is not 0;
     }
 
     public static async Task PutAsync(HttpContext http, DatabaseStore databases, DocumentStore documents, DocumentWrites writes, BlobStore blobs)
@@ -65,6 +82,7 @@ internal static class AttachmentEndpoints
         var (id, name) = (call.Document().Id, call.Attachment());
         Check(id, name);
         var type = NewAttachment.CheckType(http.Request.ContentType is { Length: > 0 } sent ? sent : "application/octet-stream");
+        var isGzip = Attachment.IsGzipCoding(http.Request.Headers.ContentEncoding.ToString());
         var most = call.Options.AttachmentBytes;
         if (http.Request.ContentLength > most)
         {
@@ -75,12 +93,12 @@ internal static class AttachmentEndpoints
         var database = await databases.FindAsync(call);
         if (database.BodyBytes + database.AttachmentBytes + (http.Request.ContentLength ?? 0) > call.Options.MostBytes)
         {
-            throw SyncException.TooLarge($"The database is full: it may hold {call.Options.MostBytes} bytes. Delete some and compact it.");
+            throw SyncException.Full(call.Options);
         }
         var rev = DocumentEndpoints.RevOf(call, null);
         // Before the content is taken in: most mistakes are known now.
         var before = await OpenAsync(call, database, documents, id, rev);
-        var blob = await blobs.SaveAsync(database.Id, http.Request.Body, call.Aborted);
+        var blob = await blobs.SaveAsync(database.Id, http.Request.Body, isGzip, call.Aborted);
         var content = new NewAttachment(name, type, null, false, null, null, null) { Blob = blob };
         await WriteAsync(call, writes, id, rev, before, [.. Others(before, name), content], 201);
     }

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -12,9 +13,11 @@ internal sealed class BlobStore(NpgsqlDataSource database, IOptions<SyncOptions>
     private const int ChunkBytes = 262_143;
 
     /// <summary>Takes content in before the document that names it is written; what no document comes to name goes with the next compaction.</summary>
-    /// <exception cref="SyncException">It is too large.</exception>
-    public async Task<StoredBlob> SaveAsync(long databaseId, Stream content, CancellationToken ct)
+    /// <param name="isGzip">It is kept as it comes, after a look at how much it is unpacked.</param>
+    /// <exception cref="SyncException">It is too large, packed or unpacked, or no gzip.</exception>
+    public async Task<StoredBlob> SaveAsync(long databaseId, Stream content, bool isGzip, CancellationToken ct)
     {
+        await using var unpacked = isGzip ? new GzipLength(options.Value.AttachmentBytes) : null;
         var buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(ChunkBytes);
         long? id = null;
         try
@@ -33,17 +36,22 @@ internal sealed class BlobStore(NpgsqlDataSource database, IOptions<SyncOptions>
                 {
                     throw SyncException.TooLarge($"The attachment has more than {options.Value.AttachmentBytes} bytes.");
                 }
+                if (unpacked is not null)
+                {
+                    await unpacked.AddAsync(buffer.AsMemory(0, read), ct);
+                }
                 if (isLast)
                 {
+                    long? whole = unpacked is null ? null : await unpacked.EndAsync();
                     var (hash, name) = (md5.GetHashAndReset(), sha.GetHashAndReset());
                     try
                     {
-                        return await EndAsync(databaseId, id, n, buffer.AsMemory(0, read), hash, name, length, ct);
+                        return Of(await EndAsync(databaseId, id, n, buffer.AsMemory(0, read), hash, name, length, ct), whole);
                     }
                     catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.UniqueViolation)
                     {
                         // The same content came twice at once: by now the other is there.
-                        return await EndAsync(databaseId, id, n, buffer.AsMemory(0, read), hash, name, length, ct);
+                        return Of(await EndAsync(databaseId, id, n, buffer.AsMemory(0, read), hash, name, length, ct), whole);
                     }
                 }
                 id ??= await BeginAsync(databaseId, ct);
@@ -61,7 +69,37 @@ internal sealed class BlobStore(NpgsqlDataSource database, IOptions<SyncOptions>
         }
     }
 
-    /// <summary>Pieces of the content, from a byte on.</summary>
+    private static StoredBlob Of(StoredBlob kept, long? unpacked) => unpacked is { } length ? kept with { Length = length, EncodedLength = kept.Length } : kept;
+
+    /// <summary>Pieces of the content as it is read, each Base64 by itself: what is kept in gzip is unpacked on its way.</summary>
+    public async IAsyncEnumerable<ReadOnlyMemory<byte>> ContentAsync(Attachment one, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
+    {
+        if (!one.IsGzip)
+        {
+            await foreach (var piece in ReadAsync(one.Blob, 0, one.Length, ct))
+            {
+                yield return piece;
+            }
+            yield break;
+        }
+        await using var unpacked = new GZipStream(new PieceStream(ReadAsync(one.Blob, 0, one.StoredLength, ct)), CompressionMode.Decompress);
+        var buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        try
+        {
+            for (var left = one.Length; left > 0;)
+            {
+                var read = await unpacked.ReadAtLeastAsync(buffer.AsMemory(0, (int)Math.Min(left, ChunkBytes)), (int)Math.Min(left, ChunkBytes), throwOnEndOfStream: true, ct);
+                left -= read;
+                yield return buffer.AsMemory(0, read);
+            }
+        }
+        finally
+        {
+            System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>Pieces of what is kept, from a byte on.</summary>
     public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(long blob, long from, long length, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
     {
         var left = length;
@@ -77,18 +115,6 @@ internal sealed class BlobStore(NpgsqlDataSource database, IOptions<SyncOptions>
             left -= piece.Length;
             yield return piece;
         }
-    }
-
-    public async Task<byte[]> ReadAllAsync(Attachment attachment, CancellationToken ct)
-    {
-        var all = new byte[attachment.Length];
-        var at = 0;
-        await foreach (var piece in ReadAsync(attachment.Blob, 0, attachment.Length, ct))
-        {
-            piece.CopyTo(all.AsMemory(at));
-            at += piece.Length;
-        }
-        return all;
     }
 
     private async Task<long> BeginAsync(long databaseId, CancellationToken ct)
@@ -149,15 +175,23 @@ internal sealed class BlobStore(NpgsqlDataSource database, IOptions<SyncOptions>
         }
         var id = (long)(await save.ExecuteScalarAsync(ct) ?? throw SyncException.NoDatabase());
         await using var chunk = new NpgsqlCommand("""
-            with added as (insert into sync.blob_chunk (blob_id, n, bytes) values ($1, $2, $3) on conflict do nothing returning 1)
-            update sync.database set attachment_bytes = attachment_bytes + $4 where id = $5 and exists (select from added)
+            with added as (insert into sync.blob_chunk (blob_id, n, bytes) values ($1, $2, $3) on conflict do nothing returning 1),
+            counted as (
+                update sync.database set attachment_bytes = attachment_bytes + $4
+                where id = $5 and exists (select from added) and body_bytes + attachment_bytes + $4 <= $6 returning 1)
+            select exists (select from added) and not exists (select from counted)
             """, connection, transaction);
         chunk.Parameters.Add(new() { Value = id });
         chunk.Parameters.Add(new() { Value = n });
         chunk.Parameters.Add(new() { Value = last, NpgsqlDbType = NpgsqlDbType.Bytea });
         chunk.Parameters.Add(new() { Value = length });
         chunk.Parameters.Add(new() { Value = databaseId });
-        await chunk.ExecuteNonQueryAsync(ct);
+        chunk.Parameters.Add(new() { Value = options.Value.MostBytes });
+        if (await chunk.ExecuteScalarAsync(ct) is true)
+        {
+            // Nobody knew how long it would be, or others came at once.
+            throw SyncException.Full(options.Value);
+        }
         await transaction.CommitAsync(ct);
         return new(id, digest, length);
     }

@@ -26,18 +26,26 @@ internal static class MultipartReader
             }
             // The part of the document counts what a JSON body may have; the others are counted as attachments.
             RequestBodies.AllowLarge(call.Http, long.MaxValue);
+            long taken = 0;
             foreach (var attachment in document.Attachments?.Where(one => one.Follows) ?? [])
             {
                 var part = await reader.ReadNextSectionAsync(call.Aborted) ?? throw SyncException.Bad($"The part of the attachment {attachment.Name} does not follow.");
-                if (database.BodyBytes + database.AttachmentBytes + (attachment.Length ?? 0) > call.Options.MostBytes)
+                if (database.BodyBytes + database.AttachmentBytes + taken + (attachment.Length ?? 0) > call.Options.MostBytes)
                 {
-                    throw SyncException.TooLarge($"The database is full: it may hold {call.Options.MostBytes} bytes. Delete some and compact it.");
+                    throw SyncException.Full(call.Options);
                 }
-                attachment.Blob = await blobs.SaveAsync(database.Id, part.Body, call.Aborted);
-                if (attachment.Length is { } told && told != attachment.Blob.Value.Length)
+                var blob = await blobs.SaveAsync(database.Id, part.Body, attachment.IsGzip, call.Aborted);
+                var length = blob.EncodedLength ?? blob.Length;
+                if (attachment.Length is { } told && told != length)
                 {
-                    throw SyncException.Bad($"The attachment {attachment.Name} has {attachment.Blob.Value.Length} bytes, not {told}.");
+                    throw SyncException.Bad($"The attachment {attachment.Name} has {length} bytes, not {told}.");
                 }
+                if (attachment.Digest?.StartsWith("md5-", StringComparison.Ordinal) is true && attachment.Digest != blob.Digest)
+                {
+                    throw new SyncException(400, "content_md5_mismatch", "Possible message corruption.");
+                }
+                attachment.Blob = blob;
+                taken += length;
             }
             return document;
         }

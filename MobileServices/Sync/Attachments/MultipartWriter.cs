@@ -19,6 +19,10 @@ internal sealed class MultipartWriter
 
     public static MultipartWriter Mixed(SyncCall call) => new(call, "mixed");
 
+    /// <summary>For <c>_bulk_get</c>: of the kind that the client accepts.</summary>
+    public static MultipartWriter Accepted(SyncCall call) =>
+        new(call, call.Http.Request.Headers.Accept.ToString().Contains("multipart/mixed", StringComparison.OrdinalIgnoreCase) ? "mixed" : "related");
+
     /// <summary>One revision with its attachments.</summary>
     public static async Task RelatedAsync(
         SyncCall call, StoredDocument document, StoredBody body, DocumentParts parts, List<Attachment> sends, DocumentJson json, BlobStore blobs)
@@ -30,10 +34,10 @@ internal sealed class MultipartWriter
 
     /// <summary>Several revisions of a document, with what of them is missing.</summary>
     public static async Task MixedAsync(
-        SyncCall call, StoredDocument document, List<(string Rev, StoredBody? Body)> found, DocumentParts parts, DocumentJson json, BlobStore blobs)
+        SyncCall call, StoredDocument document, IAsyncEnumerable<(string Rev, StoredBody? Body)> found, DocumentParts parts, DocumentJson json, BlobStore blobs)
     {
         var writer = Mixed(call);
-        foreach (var (rev, body) in found)
+        await foreach (var (rev, body) in found)
         {
             if (body is null)
             {
@@ -53,7 +57,7 @@ internal sealed class MultipartWriter
     {
         if (result is { Body: { } body, Document: { } document })
         {
-            await DocumentAsync(document, body, parts, json, blobs);
+            await DocumentAsync(document, body, result.PartsOf(parts), json, blobs, isNamed: true);
             return;
         }
         Begin(_boundary, "application/json; error=\"true\"");
@@ -67,7 +71,8 @@ internal sealed class MultipartWriter
         await _out.SendAsync(_call.Aborted);
     }
 
-    private async Task DocumentAsync(StoredDocument document, StoredBody body, DocumentParts parts, DocumentJson json, BlobStore blobs)
+    /// <param name="isNamed">Of a document in parts of its own the header says which it is, as of CouchDB.</param>
+    private async Task DocumentAsync(StoredDocument document, StoredBody body, DocumentParts parts, DocumentJson json, BlobStore blobs, bool isNamed = false)
     {
         var sends = parts.Sends(document, body);
         if (sends.Count is 0)
@@ -78,7 +83,9 @@ internal sealed class MultipartWriter
         else
         {
             var inner = Guid.NewGuid().ToString("n");
-            Begin(_boundary, $"multipart/related; boundary=\"{inner}\"");
+            // No header can hold a line break; the id stands in the document too.
+            var named = !isNamed ? "" : document.Id.Any(char.IsControl) ? $"X-Rev-Id: {body.Rev}\r\n" : $"X-Doc-Id: {document.Id}\r\nX-Rev-Id: {body.Rev}\r\n";
+            Begin(_boundary, $"multipart/related; boundary=\"{inner}\"", named);
             await PartsAsync(inner, document, body, parts, sends, json, blobs);
             _out.Raw($"\r\n--{inner}--");
         }
@@ -97,8 +104,8 @@ internal sealed class MultipartWriter
             {
                 name.Append(character is '"' or '\\' ? "\\" : "").Append(char.IsControl(character) ? ' ' : character);
             }
-            Begin(boundary, one.ContentType, $"Content-Disposition: attachment; filename=\"{name}\"\r\nContent-Length: {one.Length}\r\n");
-            await foreach (var piece in blobs.ReadAsync(one.Blob, 0, one.Length, _call.Aborted))
+            Begin(boundary, one.ContentType, $"Content-Disposition: attachment; filename=\"{name}\"\r\nContent-Length: {one.StoredLength}\r\n{(one.IsGzip ? "Content-Encoding: gzip\r\n" : "")}");
+            await foreach (var piece in blobs.ReadAsync(one.Blob, 0, one.StoredLength, _call.Aborted))
             {
                 _out.Raw(piece.Span);
                 await _out.SendSomeAsync(_call.Aborted);

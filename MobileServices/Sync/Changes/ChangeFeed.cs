@@ -189,7 +189,7 @@ internal sealed class ChangeFeed(FeedServices all, SyncCall call, ChangeQuery qu
         if (query.IncludeDocs)
         {
             _json.Raw(",\"doc\":"u8);
-            await all.Documents.WriteAsync(_json, row, row.Winner, new(Conflicts: query.Conflicts, Attachments: query.Attachments), ct);
+            await all.Documents.WriteAsync(_json, row, row.Winner, new(Conflicts: query.Conflicts, Attachments: query.Attachments) { EncodingInfo = query.EncodingInfo }, ct);
         }
         _json.Raw("}"u8);
         if (query.Feed is FeedKind.Continuous)

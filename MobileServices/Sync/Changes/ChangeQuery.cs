@@ -37,6 +37,8 @@ internal sealed record ChangeQuery
 
     public bool Attachments { get; private init; }
 
+    public bool EncodingInfo { get; private init; }
+
     /// <summary>Every how many rows the sequence is told; the others have null.</summary>
     public long SeqInterval { get; private init; } = 1;
 
@@ -111,6 +113,7 @@ internal sealed record ChangeQuery
             IncludeDocs = query.Flag("include_docs"),
             Conflicts = query.Flag("conflicts"),
             Attachments = query.Flag("attachments"),
+            EncodingInfo = query.Flag("att_encoding_info"),
             SeqInterval = Math.Max(1, query.Number("seq_interval") ?? 1),
             Heartbeat = heartbeat > longest ? longest : heartbeat,
             Timeout = timeout > patience ? patience : timeout,

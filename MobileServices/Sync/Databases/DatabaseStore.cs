@@ -155,20 +155,27 @@ internal sealed class DatabaseStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
         return await TryFindAsync(key, ct) ?? throw SyncException.NoDatabase();
     }
 
+    /// <returns>False when it is there.</returns>
+    /// <exception cref="SyncException">The user has as many as he may.</exception>
     public async Task<bool> CreateAsync(DatabaseKey key, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        // The user's databases are counted by one who creates at a time.
+        await connection.ExecuteAsync(new CommandDefinition("select pg_advisory_xact_lock(hashtextextended(@App, hashtext(@Owner)))", new { key.App, key.Owner }, transaction, cancellationToken: ct));
         var others = key.Owner.Length is 0 ? 0 : await connection.ExecuteScalarAsync<long>(new CommandDefinition(
-            "select count(*) from sync.database where app = @App and owner = @Owner and name <> @Name", key, cancellationToken: ct));
+            "select count(*) from sync.database where app = @App and owner = @Owner and name <> @Name", key, transaction, cancellationToken: ct));
         if (others >= options.Value.MostDatabases)
         {
             throw new SyncException(403, "forbidden", $"You have {others} databases, which is as many as you may (Sync:MostDatabases). Delete one.");
         }
-        return await connection.ExecuteAsync(new CommandDefinition("""
+        var created = await connection.ExecuteAsync(new CommandDefinition("""
             insert into sync.database (app, owner, name, epoch, revs_limit, created_at) values (@App, @Owner, @Name, @Epoch, @RevsLimit, @Now)
             on conflict (app, owner, name) do nothing
             """,
-            new { key.App, key.Owner, key.Name, Epoch = Guid.NewGuid().ToString("n")[..8], options.Value.RevsLimit, Now = time.GetUtcNow() }, cancellationToken: ct)) is 1;
+            new { key.App, key.Owner, key.Name, Epoch = Guid.NewGuid().ToString("n")[..8], options.Value.RevsLimit, Now = time.GetUtcNow() }, transaction, cancellationToken: ct)) is 1;
+        await transaction.CommitAsync(ct);
+        return created;
     }
 
     public async Task<long?> DeleteAsync(DatabaseKey key, CancellationToken ct)

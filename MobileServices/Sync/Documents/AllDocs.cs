@@ -9,7 +9,6 @@ namespace MobileServices.Sync.Documents;
 internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, DocumentStore documents, DocumentJson json)
 {
     private const int PageRows = 500;
-    private const int PageBytes = 2_097_152;
 
     public static Task GetAsync(HttpContext http, AllDocs all) => all.AnswerAsync(SyncCall.ToRead(http), default, "");
 
@@ -83,35 +82,28 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
 
     private async Task<(List<StoredDocument> Rows, bool IsLast)> PageAsync(long databaseId, Range range, string? after, long skip, int rows, CancellationToken ct)
     {
-        var sql = new StringBuilder("select ").Append(range.IncludeDocs ? DocumentStore.Columns : "d.doc_id, d.seq, d.rev, d.deleted, d.others")
-            .Append(" from sync.document d where d.db_id = $1 and not d.deleted");
+        var sql = new StringBuilder(range.IncludeDocs ? "select *" : "select d.doc_id, d.seq, d.rev, d.deleted, d.others").Append(" from sync.document d where d.db_id = $1 and not d.deleted");
         await using var command = source.CreateCommand();
         command.Parameters.Add(new() { Value = databaseId });
         Compare(range.From, range.Descending ? "<=" : ">=");
         Compare(range.To, (range.Descending, range.IncludesEnd) switch { (true, true) => ">=", (true, false) => ">", (false, true) => "<=", _ => "<" });
         Compare(after, range.Descending ? "<" : ">");
-        sql.Append(" order by d.doc_id ").Append(range.Descending ? "desc" : "asc");
+        var order = range.Descending ? "d.doc_id desc" : "d.doc_id";
         command.Parameters.Add(new() { Value = rows });
-        sql.Append(" limit $").Append(command.Parameters.Count);
+        sql.Append(" order by ").Append(order).Append(" limit $").Append(command.Parameters.Count);
         command.Parameters.Add(new() { Value = skip });
         sql.Append(" offset $").Append(command.Parameters.Count);
-        command.CommandText = sql.ToString();
+        command.CommandText = range.IncludeDocs ? DocumentStore.Page(sql.ToString(), order) : sql.ToString();
         await using var reader = await command.ExecuteReaderAsync(ct);
-        var found = new List<StoredDocument>();
-        var bytes = 0;
+        var (found, count) = (new List<StoredDocument>(), 0L);
         while (await reader.ReadAsync(ct))
         {
-            var document = range.IncludeDocs
+            found.Add(range.IncludeDocs
                 ? DocumentStore.Read(reader)
-                : new StoredDocument(reader.GetString(0), reader.GetInt64(1), reader.GetString(2), reader.GetBoolean(3), reader.IsDBNull(4) ? null : reader.GetString(4), [], [], null);
-            found.Add(document);
-            bytes += document.Body.Length;
-            if (bytes > PageBytes)
-            {
-                return (found, false);
-            }
+                : new(reader.GetString(0), reader.GetInt64(1), reader.GetString(2), reader.GetBoolean(3), reader.IsDBNull(4) ? null : reader.GetString(4), [], [], null));
+            count = range.IncludeDocs ? reader.GetInt64(reader.FieldCount - 1) : found.Count;
         }
-        return (found, found.Count < rows);
+        return (found, found.Count == count && count < rows);
 
         void Compare(string? key, string how)
         {
@@ -127,14 +119,15 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
     {
         IEnumerable<string> wanted = range.Descending ? Enumerable.Reverse(keys) : keys;
         var isFirst = true;
-        foreach (var some in wanted.Skip((int)Math.Min(range.Skip, int.MaxValue)).Take((int)Math.Min(range.Limit, int.MaxValue)).Chunk(100))
+        var left = wanted.Skip((int)Math.Min(range.Skip, int.MaxValue)).Take((int)Math.Min(range.Limit, int.MaxValue)).ToList();
+        for (var next = 0; next < left.Count;)
         {
-            var found = await documents.FindAsync(database.Id, [.. some.Where(id => !id.Contains('\0', StringComparison.Ordinal)).Distinct()], call.Aborted);
-            foreach (var id in some)
+            var page = await documents.PageAsync(database.Id, left.Skip(next).Select(id => id.Contains('\0', StringComparison.Ordinal) ? "" : id), call.Aborted);
+            foreach (var row in page)
             {
                 answer.Raw(isFirst ? ""u8 : ",\n"u8);
                 isFirst = false;
-                await RowAsync(answer, id, found.GetValueOrDefault(id), range, call.Aborted);
+                await RowAsync(answer, left[next++], row, range, call.Aborted);
             }
         }
     }
@@ -164,7 +157,7 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
             }
             else
             {
-                await json.WriteAsync(answer, row, row.Winner, new(Conflicts: range.Conflicts, Attachments: range.Attachments), ct);
+                await json.WriteAsync(answer, row, row.Winner, new(Conflicts: range.Conflicts, Attachments: range.Attachments) { EncodingInfo = range.EncodingInfo }, ct);
             }
         }
         answer.Raw("}"u8);
@@ -172,7 +165,7 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
     }
 
     private sealed record Range(
-        List<string>? Keys, string? From, string? To, bool IncludesEnd, bool Descending, long Skip, long Limit, bool IncludeDocs, bool Conflicts, bool Attachments)
+        List<string>? Keys, string? From, string? To, bool IncludesEnd, bool Descending, long Skip, long Limit, bool IncludeDocs, bool Conflicts, bool Attachments, bool EncodingInfo)
     {
         public static Range Read(SyncCall call, JsonElement body, string prefix)
         {
@@ -191,7 +184,7 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
             var keys = Member("keys") is { } list ? SyncQuery.Texts(list, "keys") : null;
             return new(
                 keys, from, to, Is("inclusive_end", true), descending, Count("skip") ?? 0, Count("limit") ?? long.MaxValue,
-                Is("include_docs"), Is("conflicts"), Is("attachments"));
+                Is("include_docs"), Is("conflicts"), Is("attachments"), Is("att_encoding_info"));
 
             JsonElement? Member(string name) => body.ValueKind is JsonValueKind.Object && body.TryGetProperty(name, out var sent) ? sent : query.Json(name);
 

@@ -21,7 +21,7 @@ internal static class DocumentEndpoints
         var document = await documents.FindAsync(database.Id, id, call.Aborted);
         if (call.Query.Has("open_revs"))
         {
-            await new OpenRevs(call, database, documents, json, blobs).AnswerAsync(id, document);
+            await new OpenRevs(call, database, documents, json, blobs).AnswerAsync(document);
             return;
         }
         if (call.Query.Text("rev") is { Length: > 0 } rev)
@@ -140,7 +140,7 @@ internal static class DocumentEndpoints
         var body = await ChooseAsync(call, database, documents, document);
         var copy = NewDocument.Of(body.Body);
         copy.Rev = target.Length > 1 ? NewDocument.ParseRev(target[1]) : null;
-        copy.Attachments = [.. body.Attachments.Select(one => new NewAttachment(one.Name, one.ContentType, null, false, one.Length, one.Digest, null) { Blob = new(one.Blob, one.Digest, one.Length) })];
+        copy.Attachments = [.. body.Attachments.Select(one => new NewAttachment(one.Name, one.ContentType, null, false, one.Length, one.Digest, null) { Blob = new(one.Blob, one.Digest, one.Length, one.EncodedLength) })];
         var edit = new Edit(to, copy, IsReplicated: false);
         await writes.WriteOneAsync(call, edit);
         await WrittenAsync(http, to, edit.Written!.Value, 201);
@@ -199,6 +199,7 @@ internal static class DocumentEndpoints
             query.Flag("revs"), meta || query.Flag("conflicts"), meta || query.Flag("deleted_conflicts"), query.Flag("local_seq"), query.Flag("attachments"),
             query.Texts("atts_since"))
         {
+            EncodingInfo = query.Flag("att_encoding_info"),
             Available = meta || query.Flag("revs_info") ? await documents.AvailableAsync(database.Id, document.Id, call.Aborted) : null,
         };
     }

@@ -9,6 +9,9 @@ internal sealed record DocumentParts(
 {
     public HashSet<string>? Available { get; init; }
 
+    /// <summary>How attachments are kept is told with them (<c>att_encoding_info</c>).</summary>
+    public bool EncodingInfo { get; init; }
+
     /// <summary>Their content comes behind the document, in parts of their own.</summary>
     public bool Follows { get; init; }
 
@@ -97,17 +100,25 @@ internal sealed class DocumentJson(BlobStore blobs)
             if (sends && !parts.Follows)
             {
                 json.Raw(",\"data\":\""u8);
-                await foreach (var piece in blobs.ReadAsync(one.Blob, 0, one.Length, ct))
+                await foreach (var piece in blobs.ContentAsync(one, ct))
                 {
                     json.Base64(piece.Span);
                     await json.SendSomeAsync(ct);
                 }
-                json.Raw("\"}"u8);
-                continue;
+                json.Raw("\""u8);
             }
-            json.Raw(",\"length\":"u8);
-            json.Number(one.Length);
-            json.Raw(sends ? ",\"follows\":true}"u8 : ",\"stub\":true}"u8);
+            else
+            {
+                json.Raw(",\"length\":"u8);
+                json.Number(one.Length);
+                json.Raw(sends ? ",\"follows\":true"u8 : ",\"stub\":true"u8);
+            }
+            if (one.EncodedLength is { } encoded && (parts.EncodingInfo || parts.Follows))
+            {
+                json.Raw(",\"encoding\":\"gzip\",\"encoded_length\":"u8);
+                json.Number(encoded);
+            }
+            json.Raw("}"u8);
         }
         json.Raw("}"u8);
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Revisions;
@@ -49,6 +50,10 @@ internal sealed record StoredBody(string Rev, bool Deleted, byte[] Body, string?
 /// <summary>Reads documents and their bodies.</summary>
 internal sealed class DocumentStore([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source)
 {
+    /// <summary>Of a page of documents or bodies, which is in memory at once.</summary>
+    private const int PageRows = 100;
+    private const int PageBytes = 2_097_152;
+
     public const string Columns = "d.doc_id, d.seq, d.rev, d.deleted, d.others, d.tree, d.body, d.attachments";
 
     public async Task<StoredDocument?> FindAsync(long databaseId, string id, CancellationToken ct) =>
@@ -69,37 +74,88 @@ internal sealed class DocumentStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
         return found;
     }
 
+    /// <summary>Documents in the order of their ids as they are asked for, null where there is none.</summary>
+    /// <returns>The first at least, and as many as stay within the bytes of a page.</returns>
+    public async Task<List<StoredDocument?>> PageAsync(long databaseId, IEnumerable<string> ids, CancellationToken ct)
+    {
+        await using var command = source.CreateCommand(Page("select n.i, d.* from unnest($2::text[]) with ordinality as n (asked, i) left join sync.document d on d.db_id = $1 and d.doc_id = n.asked", "d.i"));
+        command.Parameters.Add(new() { Value = databaseId });
+        command.Parameters.Add(new() { Value = ids.Take(PageRows).ToArray() });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var page = new List<StoredDocument?>();
+        while (await reader.ReadAsync(ct))
+        {
+            page.Add(reader.IsDBNull(0) ? null : Read(reader));
+        }
+        return page;
+    }
+
+    /// <summary>
+    /// A statement for those of the rows that stay within the bytes of a page, the first at least: <see cref="Columns"/>, and in the last column how many
+    /// rows there were. Sizes are read without the texts.
+    /// </summary>
+    /// <param name="rows">All columns of the documents.</param>
+    public static string Page(string rows, string order) => $"""
+        select {Columns}, d.rows from (
+            select d.*, coalesce(sum(octet_length(d.body)) over (order by {order} rows between unbounded preceding and 1 preceding), 0) as before, count(*) over () as rows
+            from ({rows}) as d) as d
+        where d.before < {PageBytes} order by {order}
+        """;
+
     /// <param name="first">The column that <see cref="Columns"/> begin with.</param>
     public static StoredDocument Read(NpgsqlDataReader reader, int first = 0) => new(
         reader.GetString(first), reader.GetInt64(first + 1), reader.GetString(first + 2), reader.GetBoolean(first + 3), reader.IsDBNull(first + 4) ? null : reader.GetString(first + 4),
         reader.GetFieldValue<byte[]>(first + 5), reader.GetFieldValue<byte[]>(first + 6), reader.IsDBNull(first + 7) ? null : reader.GetString(first + 7));
 
     /// <summary>A revision of it that has its body, which an ancestor may not.</summary>
-    public async Task<StoredBody?> BodyAsync(long databaseId, StoredDocument document, string rev, CancellationToken ct) =>
-        rev == document.Rev ? document.Winner : (await BodiesAsync(databaseId, [document.Id], [rev], ct)).GetValueOrDefault((document.Id, rev));
-
-    /// <summary>Bodies of revisions that do not win, by pairs of document and revision.</summary>
-    public async Task<Dictionary<(string Id, string Rev), StoredBody>> BodiesAsync(long databaseId, string[] ids, string[] revs, CancellationToken ct)
+    public async Task<StoredBody?> BodyAsync(long databaseId, StoredDocument document, string rev, CancellationToken ct)
     {
-        var found = new Dictionary<(string, string), StoredBody>(ids.Length);
-        if (ids.Length is 0)
+        if (rev == document.Rev)
         {
-            return found;
+            return document.Winner;
         }
-        await using var command = source.CreateCommand("""
-            select b.doc_id, b.rev, b.deleted, b.body, b.attachments from unnest($2::text[], $3::text[]) as n (doc_id, rev)
-            join sync.body b on b.db_id = $1 and b.doc_id = n.doc_id and b.rev = n.rev
+        await foreach (var body in BodiesAsync(databaseId, [(document.Id, rev)], ct))
+        {
+            return body;
+        }
+        return null;
+    }
+
+    /// <summary>Bodies of revisions that do not win, one for each that is asked for and in that order; null where there is none. Only some are in memory at a time.</summary>
+    public async IAsyncEnumerable<StoredBody?> BodiesAsync(long databaseId, List<(string Id, string Rev)> asked, [EnumeratorCancellation] CancellationToken ct)
+    {
+        for (var next = 0; next < asked.Count;)
+        {
+            var page = await BodyPageAsync(databaseId, asked.GetRange(next, Math.Min(PageRows, asked.Count - next)), ct);
+            next += page.Count;
+            foreach (var body in page)
+            {
+                yield return body;
+            }
+        }
+    }
+
+    /// <returns>The first at least, and as many as stay within the bytes of a page.</returns>
+    private async Task<List<StoredBody?>> BodyPageAsync(long databaseId, List<(string Id, string Rev)> asked, CancellationToken ct)
+    {
+        // Sizes are read without the texts.
+        await using var command = source.CreateCommand($"""
+            select rev, deleted, body, attachments from (
+                select n.i, b.rev, b.deleted, b.body, b.attachments, coalesce(sum(octet_length(b.body)) over (order by n.i rows between unbounded preceding and 1 preceding), 0) as before
+                from unnest($2::text[], $3::text[]) with ordinality as n (doc_id, rev, i)
+                left join sync.body b on b.db_id = $1 and b.doc_id = n.doc_id and b.rev = n.rev) as page
+            where before < {PageBytes} order by i
             """);
         command.Parameters.Add(new() { Value = databaseId });
-        command.Parameters.Add(new() { Value = ids });
-        command.Parameters.Add(new() { Value = revs });
+        command.Parameters.Add(new() { Value = asked.ConvertAll(one => one.Id).ToArray() });
+        command.Parameters.Add(new() { Value = asked.ConvertAll(one => one.Rev).ToArray() });
         await using var reader = await command.ExecuteReaderAsync(ct);
+        var page = new List<StoredBody?>(asked.Count);
         while (await reader.ReadAsync(ct))
         {
-            found[(reader.GetString(0), reader.GetString(1))] = new(
-                reader.GetString(1), reader.GetBoolean(2), reader.GetFieldValue<byte[]>(3), reader.IsDBNull(4) ? null : reader.GetString(4));
+            page.Add(reader.IsDBNull(0) ? null : new(reader.GetString(0), reader.GetBoolean(1), reader.GetFieldValue<byte[]>(2), reader.IsDBNull(3) ? null : reader.GetString(3)));
         }
-        return found;
+        return page;
     }
 
     /// <summary>The revisions of a document that have their bodies, besides the winner.</summary>

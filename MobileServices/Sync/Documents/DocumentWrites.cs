@@ -68,10 +68,10 @@ internal sealed class DocumentWrites(DatabaseStore databases, DocumentWriter wri
             {
                 if (database.BodyBytes + database.AttachmentBytes + data.Length > call.Options.MostBytes)
                 {
-                    throw SyncException.TooLarge($"The database is full: it may hold {call.Options.MostBytes} bytes. Delete some and compact it.");
+                    throw SyncException.Full(call.Options);
                 }
                 using var content = new MemoryStream(data, writable: false);
-                attachment.Blob = await blobs.SaveAsync(database.Id, content, call.Aborted);
+                attachment.Blob = await blobs.SaveAsync(database.Id, content, isGzip: false, call.Aborted);
             }
         }
     }

@@ -222,7 +222,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         {
             if (one.Blob is { } blob)
             {
-                all.Add(new(one.Name, one.ContentType ?? "application/octet-stream", Math.Min(one.RevPos ?? generation, generation), blob.Digest, blob.Length, blob.Id));
+                all.Add(new(one.Name, one.ContentType ?? "application/octet-stream", Math.Min(one.RevPos ?? generation, generation), blob.Digest, blob.Length, blob.Id, blob.EncodedLength));
                 continue;
             }
             before ??= await AttachmentsOfAsync(connection, databaseId, document, ancestors, ct);
@@ -266,7 +266,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         hash.AppendData(Encoding.UTF8.GetBytes(parent?.ToString() ?? ""));
         foreach (var one in Attachment.Read(attachments))
         {
-            hash.AppendData(Encoding.UTF8.GetBytes($"{one.Name}\0{one.ContentType}\0{one.Digest}\0"));
+            hash.AppendData(Encoding.UTF8.GetBytes($"{one.Name}\0{one.ContentType}\0{one.Digest}\0{(one.IsGzip ? "gzip\0" : "")}"));
         }
         hash.AppendData(sent.Body);
         Span<byte> md5 = stackalloc byte[16];

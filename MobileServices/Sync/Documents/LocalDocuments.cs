@@ -1,15 +1,21 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.Options;
 using MobileServices.Sync.Checkpoints;
 using MobileServices.Sync.Databases;
 using Npgsql;
 
 namespace MobileServices.Sync.Documents;
 
-/// <summary>Documents that are not replicated: the checkpoints of replications. Each has one revision, <c>0-N</c>.</summary>
-internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source, DatabaseStore databases, DeviceStates devices)
+/// <summary>
+/// Documents that are not replicated, such as the checkpoints of replications: https://docs.couchdb.org/en/stable/api/local.html. Each has one revision, <c>0-N</c>.
+/// </summary>
+internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source, DatabaseStore databases, DeviceStates devices, IOptions<SyncOptions> options)
 {
+    private const int PageRows = 500;
+    private const int PageBytes = 2_097_152;
+
     public async Task GetAsync(SyncCall call, string id)
     {
         var database = await databases.FindAsync(call);
@@ -67,39 +73,62 @@ internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] Npg
         return string.Create(CultureInfo.InvariantCulture, $"0-{rev}");
     }
 
+    /// <summary>All of them in the order of their ids, a page in memory at a time.</summary>
     public async Task ListAsync(SyncCall call)
     {
         var database = await databases.FindAsync(call);
-        await using var command = source.CreateCommand("select doc_id, rev, body from sync.local_document where db_id = $1 order by doc_id limit 1000");
-        command.Parameters.Add(new() { Value = database.Id });
-        await using var reader = await command.ExecuteReaderAsync(call.Aborted);
+        var withBody = call.Query.Flag("include_docs");
         var json = new JsonOut(call.Http.Response);
         call.Http.Response.ContentType = "application/json";
         json.Raw("{\"total_rows\":null,\"offset\":null,\"rows\":[\n"u8);
-        var isFirst = true;
-        while (await reader.ReadAsync(call.Aborted))
+        var after = "";
+        for (var page = await PageAsync(database.Id, after, withBody, call.Aborted); page.Count > 0; page = await PageAsync(database.Id, after, withBody, call.Aborted))
         {
-            json.Raw(isFirst ? "{\"id\":"u8 : ",\n{\"id\":"u8);
-            isFirst = false;
-            json.Text(reader.GetString(0));
-            json.Raw(",\"key\":"u8);
-            json.Text(reader.GetString(0));
-            json.Raw(",\"value\":{\"rev\":\"0-"u8);
-            json.Number(reader.GetInt64(1));
-            json.Raw("\"}"u8);
-            if (call.Query.Flag("include_docs"))
+            foreach (var (id, rev, body) in page)
             {
-                json.Raw(",\"doc\":"u8);
-                Write(json, reader.GetString(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2));
+                json.Raw(after.Length is 0 ? "{\"id\":"u8 : ",\n{\"id\":"u8);
+                after = id;
+                json.Text(id);
+                json.Raw(",\"key\":"u8);
+                json.Text(id);
+                json.Raw(",\"value\":{\"rev\":\"0-"u8);
+                json.Number(rev);
+                json.Raw("\"}"u8);
+                if (body is not null)
+                {
+                    json.Raw(",\"doc\":"u8);
+                    Write(json, id, rev, body);
+                }
+                json.Raw("}"u8);
+                await json.SendSomeAsync(call.Aborted);
             }
-            json.Raw("}"u8);
         }
         json.Raw("\n]}\n"u8);
         await json.SendAsync(call.Aborted);
     }
 
+    private async Task<List<(string Id, long Rev, byte[]? Body)>> PageAsync(long databaseId, string after, bool withBody, CancellationToken ct)
+    {
+        await using var command = source.CreateCommand($"""
+            select doc_id, rev, body from (
+                select doc_id, rev, {(withBody ? "body" : "null::text as body")}, {(withBody ? "coalesce(sum(octet_length(body)) over (order by doc_id rows between unbounded preceding and 1 preceding), 0)" : "0")} as before
+                from (select * from sync.local_document where db_id = $1 and doc_id > $2 order by doc_id limit {PageRows}) as next) as page
+            where before < {PageBytes} order by doc_id
+            """);
+        command.Parameters.Add(new() { Value = databaseId });
+        command.Parameters.Add(new() { Value = after });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var page = new List<(string, long, byte[]?)>();
+        while (await reader.ReadAsync(ct))
+        {
+            page.Add((reader.GetString(0), reader.GetInt64(1), reader.IsDBNull(2) ? null : reader.GetFieldValue<byte[]>(2)));
+        }
+        return page;
+    }
+
     /// <param name="body">Null to delete it.</param>
     /// <returns>The new revision, 0 of what is deleted; null for a conflict.</returns>
+    /// <exception cref="SyncException">The database holds as much of them as it may.</exception>
     private async Task<long?> SaveAsync(long databaseId, string id, string? body, string? expected, CancellationToken ct)
     {
         if (body is null)
@@ -107,25 +136,53 @@ internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] Npg
             return await DeleteAsync(databaseId, id, NumberOf(expected), ct) || !await IsThereAsync(databaseId, id, ct) ? 0 : null;
         }
         // The first of them has no revision to name; a checkpoint that was lost may name one that is not there.
-        await using var command = source.CreateCommand("""
-            insert into sync.local_document as d (db_id, doc_id, rev, body) values ($1, $2, 1, $3)
-            on conflict (db_id, doc_id) do update set rev = d.rev + 1, body = excluded.body where d.rev = $4
-            returning rev
-            """);
-        command.Parameters.Add(new() { Value = databaseId });
-        command.Parameters.Add(new() { Value = id });
-        command.Parameters.Add(new() { Value = body });
-        command.Parameters.Add(new() { Value = NumberOf(expected) ?? -1 });
-        return await command.ExecuteScalarAsync(ct) as long?;
+        var (rev, fits) = await CountedAsync(databaseId, """
+            with added as (
+                select count(*) = 0 as is_new, octet_length($3) - coalesce(sum(octet_length(body)), 0) as bytes from sync.local_document where db_id = $1 and doc_id = $2),
+            fitting as (
+                select from sync.local_total t, added a where t.db_id = $1
+                    and (not a.is_new or t.documents < $5) and (a.bytes <= 0 or t.bytes + a.bytes <= $6)),
+            written as (
+                insert into sync.local_document as d (db_id, doc_id, rev, body) select $1, $2, 1, $3 where exists (select from fitting)
+                on conflict (db_id, doc_id) do update set rev = d.rev + 1, body = excluded.body where d.rev = $4
+                returning rev),
+            counted as (
+                update sync.local_total t set documents = t.documents + a.is_new::int, bytes = t.bytes + a.bytes from added a where t.db_id = $1 and exists (select from written))
+            select (select rev from written), exists (select from fitting)
+            """, ct, id, body, NumberOf(expected) ?? -1, options.Value.MostLocalDocuments, options.Value.MostLocalBytes);
+        return fits ? rev : throw SyncException.TooLarge(
+            $"The database is full: it may hold {options.Value.MostLocalDocuments} documents that are not replicated (Sync:MostLocalDocuments) and {options.Value.MostLocalBytes} bytes of them (Sync:MostLocalBytes). Delete some.");
     }
 
-    private async Task<bool> DeleteAsync(long databaseId, string id, long? rev, CancellationToken ct)
+    private async Task<bool> DeleteAsync(long databaseId, string id, long? rev, CancellationToken ct) => (await CountedAsync(databaseId, """
+        with gone as (
+            delete from sync.local_document where db_id = $1 and doc_id = $2 and ($3::bigint is null or rev = $3) returning rev, octet_length(body) as bytes),
+        counted as (
+            update sync.local_total t set documents = t.documents - 1, bytes = t.bytes - g.bytes from gone g where t.db_id = $1)
+        select (select rev from gone), true
+        """, ct, id, new NpgsqlParameter { Value = rev ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Bigint })).Rev is not null;
+
+    /// <summary>A statement in a transaction of its own, that sees what was counted before: under the lock of the count.</summary>
+    private async Task<(long? Rev, bool Fits)> CountedAsync(long databaseId, string sql, CancellationToken ct, params object[] values)
     {
-        await using var command = source.CreateCommand("delete from sync.local_document where db_id = $1 and doc_id = $2 and ($3::bigint is null or rev = $3)");
-        command.Parameters.Add(new() { Value = databaseId });
-        command.Parameters.Add(new() { Value = id });
-        command.Parameters.Add(new() { Value = rev ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Bigint });
-        return await command.ExecuteNonQueryAsync(ct) > 0;
+        await using var batch = source.CreateBatch();
+        Add("insert into sync.local_total (db_id) values ($1) on conflict do nothing", []);
+        Add("select 1 from sync.local_total where db_id = $1 for update", []);
+        Add(sql, values);
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
+        await reader.ReadAsync(ct);
+        return (reader.IsDBNull(0) ? null : reader.GetInt64(0), reader.GetBoolean(1));
+
+        void Add(string text, object[] more)
+        {
+            var command = new NpgsqlBatchCommand(text) { Parameters = { new() { Value = databaseId } } };
+            foreach (var value in more)
+            {
+                command.Parameters.Add(value as NpgsqlParameter ?? new() { Value = value });
+            }
+            batch.BatchCommands.Add(command);
+        }
     }
 
     private async Task<bool> IsThereAsync(long databaseId, string id, CancellationToken ct)

@@ -7,15 +7,14 @@ namespace MobileServices.Sync.Documents;
 /// <summary>Several revisions of a document at once: all leaves, or those that are named.</summary>
 internal sealed class OpenRevs(SyncCall call, DatabaseRow database, DocumentStore documents, DocumentJson json, BlobStore blobs)
 {
-    public async Task AnswerAsync(string id, StoredDocument? document)
+    public async Task AnswerAsync(StoredDocument? document)
     {
         var query = call.Query;
         var parts = new DocumentParts(
-            query.Flag("revs"), query.Flag("conflicts"), query.Flag("deleted_conflicts"), query.Flag("local_seq"), query.Flag("attachments"), query.Texts("atts_since"));
+            query.Flag("revs"), query.Flag("conflicts"), query.Flag("deleted_conflicts"), query.Flag("local_seq"), query.Flag("attachments"), query.Texts("atts_since"))
+        { EncodingInfo = query.Flag("att_encoding_info") };
         var revs = Wanted(document);
-        var others = document is null ? [] : revs.Where(document.HasOther).ToArray();
-        var bodies = document is null ? [] : await documents.BodiesAsync(database.Id, [.. others.Select(_ => id)], others, call.Aborted);
-        var found = revs.Select(rev => (Rev: rev, Body: rev == document?.Rev ? document.Winner : bodies.GetValueOrDefault((id, rev)))).ToList();
+        var found = FoundAsync(document, revs);
 
         var accept = call.Http.Request.Headers.Accept.ToString();
         if (document is not null && (accept.Length is 0 || accept.Contains("multipart/", StringComparison.OrdinalIgnoreCase) || accept.Contains("*/*", StringComparison.Ordinal))
@@ -28,7 +27,7 @@ internal sealed class OpenRevs(SyncCall call, DatabaseRow database, DocumentStor
         var answer = new JsonOut(call.Http.Response);
         answer.Raw("["u8);
         var isFirst = true;
-        foreach (var (rev, body) in found)
+        await foreach (var (rev, body) in found)
         {
             answer.Raw(isFirst ? ""u8 : ","u8);
             isFirst = false;
@@ -46,6 +45,23 @@ internal sealed class OpenRevs(SyncCall call, DatabaseRow database, DocumentStor
         }
         answer.Raw("]\n"u8);
         await answer.SendAsync(call.Aborted);
+    }
+
+    /// <summary>A document may have many leaves: few of their bodies are in memory at a time.</summary>
+    private async IAsyncEnumerable<(string Rev, StoredBody? Body)> FoundAsync(StoredDocument? document, List<string> revs)
+    {
+        var others = document is null ? [] : revs.FindAll(document.HasOther);
+        await using var bodies = documents.BodiesAsync(database.Id, others.ConvertAll(rev => (id: document!.Id, rev)), call.Aborted).GetAsyncEnumerator(call.Aborted);
+        foreach (var rev in revs)
+        {
+            if (document is null || !document.HasOther(rev))
+            {
+                yield return (rev, rev == document?.Rev ? document.Winner : null);
+                continue;
+            }
+            await bodies.MoveNextAsync();
+            yield return (rev, bodies.Current);
+        }
     }
 
     private List<string> Wanted(StoredDocument? document)

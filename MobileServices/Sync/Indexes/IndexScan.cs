@@ -20,75 +20,112 @@ internal readonly record struct ScanPosition(byte[] Key, string Id, int N);
 /// <param name="Document">The document as it is now, when it was asked for and is there: the one that the value names, otherwise its own.</param>
 internal sealed record ScanRow(ScanPosition Position, string? Key, string? Value, string? Link, StoredDocument? Document);
 
-/// <summary>An index as it is at one moment, in the order of its keys.</summary>
+/// <summary>
+/// An index in the order of its keys, as it is at one moment: until more of it than <see cref="Enough"/> goes to a client, who may be slow. From then on
+/// no connection is held while something is sent, and the index is read on from where it was, as it is by then.
+/// </summary>
 internal sealed class IndexScan : IAsyncDisposable
 {
+    /// <summary>Bytes of an answer that are gathered at one moment.</summary>
+    private const int Enough = 1_048_576;
     private const int PageRows = 500;
+    private const int PageBytes = 2_097_152;
 
-    private readonly NpgsqlConnection _connection;
-    private readonly NpgsqlTransaction _transaction;
+    private readonly NpgsqlDataSource _source;
     private readonly long _databaseId;
+    private NpgsqlConnection? _connection;
 
-    private IndexScan(NpgsqlConnection connection, NpgsqlTransaction transaction, long databaseId, IndexRow index)
-    {
-        (_connection, _transaction, _databaseId) = (connection, transaction, databaseId);
-        Index = index;
-    }
+    private IndexScan(NpgsqlDataSource source, long databaseId, NpgsqlConnection connection, IndexRow index) =>
+        (_source, _databaseId, _connection, Index) = (source, databaseId, connection, index);
 
-    public IndexRow Index { get; }
+    public IndexRow Index { get; private set; }
 
     /// <returns>Null when the index is gone.</returns>
-    public static async Task<IndexScan?> OpenAsync(NpgsqlDataSource source, long databaseId, long indexId, CancellationToken ct)
+    public static async Task<IndexScan?> OpenAsync(NpgsqlDataSource source, long databaseId, long indexId, CancellationToken ct) =>
+        await HoldAsync(source, indexId, ct) is { } held ? new(source, databaseId, held.Connection, held.Index) : null;
+
+    /// <summary>Its transaction ends with the connection.</summary>
+    private static async Task<(NpgsqlConnection Connection, IndexRow Index)?> HoldAsync(NpgsqlDataSource source, long indexId, CancellationToken ct)
     {
         var connection = await source.OpenConnectionAsync(ct);
-        IndexScan? scan = null;
+        IndexRow? index = null;
         try
         {
-            var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
-            var index = await connection.QuerySingleOrDefaultAsync<IndexRow>(new CommandDefinition($"select {IndexStore.Columns} from sync.index where id = @indexId", new { indexId }, cancellationToken: ct));
-            return scan = index is null ? null : new(connection, transaction, databaseId, index);
+            await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
+            index = await connection.QuerySingleOrDefaultAsync<IndexRow>(new CommandDefinition($"select {IndexStore.Columns} from sync.index where id = @indexId", new { indexId }, cancellationToken: ct));
+            return index is null ? null : (connection, index);
         }
         finally
         {
-            if (scan is null)
+            if (index is null)
             {
-                // Its transaction ends with it.
                 await connection.DisposeAsync();
             }
         }
     }
 
+    /// <summary>Gives the connection back: before anything is sent to a client.</summary>
+    public async ValueTask ReleaseAsync()
+    {
+        if (_connection is { } connection)
+        {
+            _connection = null;
+            await connection.DisposeAsync();
+        }
+    }
+
+    /// <summary>Sends what is there of an answer once it is much.</summary>
+    public async ValueTask SendSomeAsync(JsonOut answer, CancellationToken ct)
+    {
+        if (answer.Written.Length >= Enough)
+        {
+            await ReleaseAsync();
+            await answer.SendAsync(ct);
+        }
+    }
+
     /// <param name="after">On from there, in the direction.</param>
+    /// <exception cref="SyncException">The index was removed meanwhile.</exception>
     public async IAsyncEnumerable<ScanRow> ReadAsync(
         ScanRange range, bool descending, bool withDocuments, ScanPosition? after = null, [EnumeratorCancellation] CancellationToken ct = default)
     {
-        while (true)
+        for (var isLast = false; !isLast;)
         {
-            await using var command = Page(range, descending, withDocuments, after);
-            await using var reader = await command.ExecuteReaderAsync(ct);
-            var count = 0;
-            while (await reader.ReadAsync(ct))
+            (var page, isLast) = await PageAsync(range, descending, withDocuments, after, ct);
+            foreach (var row in page)
             {
-                count++;
-                after = new([.. reader.GetFieldValue<byte[]>(0), .. reader.GetFieldValue<byte[]>(1)], reader.GetString(2), reader.GetInt32(3));
-                yield return new(
-                    after.Value, Text(reader, 4), Text(reader, 5), Text(reader, 6), withDocuments && !reader.IsDBNull(7) ? DocumentStore.Read(reader, 7) : null);
-            }
-            if (count < PageRows)
-            {
-                yield break;
+                after = row.Position;
+                yield return row;
             }
         }
+    }
 
-        static string? Text(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+    /// <summary>A page is in memory as a whole: whoever reads it may send it.</summary>
+    private async Task<(List<ScanRow> Rows, bool IsLast)> PageAsync(ScanRange range, bool descending, bool withDocuments, ScanPosition? after, CancellationToken ct)
+    {
+        if (_connection is null)
+        {
+            (_connection, Index) = await HoldAsync(_source, Index.Id, ct) ?? throw new SyncException(503, "service_unavailable", "The index was removed while it was read. Ask again.");
+        }
+        await using var command = Page(range, descending, withDocuments, after);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var (page, count) = (new List<ScanRow>(), 0L);
+        while (await reader.ReadAsync(ct))
+        {
+            page.Add(new(
+                new([.. reader.GetFieldValue<byte[]>(0), .. reader.GetFieldValue<byte[]>(1)], reader.GetString(2), reader.GetInt32(3)),
+                Text(4), Text(5), Text(6), withDocuments && !reader.IsDBNull(8) ? DocumentStore.Read(reader, 8) : null));
+            count = reader.GetInt64(7);
+        }
+        return (page, page.Count == count && count < PageRows);
+
+        string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
     }
 
     private NpgsqlCommand Page(ScanRange range, bool descending, bool withDocuments, ScanPosition? after)
     {
-        var command = new NpgsqlCommand { Connection = _connection, Transaction = _transaction };
-        var sql = new StringBuilder("select e.head, e.rest, e.doc_id, e.n, e.key, e.value, e.link");
-        sql.Append(withDocuments ? $", {DocumentStore.Columns} from sync.index_entry e left join sync.document d on d.db_id = $2 and d.doc_id = coalesce(e.link, e.doc_id)" : " from sync.index_entry e")
-            .Append(" where e.index_id = $1");
+        var command = new NpgsqlCommand { Connection = _connection };
+        var sql = new StringBuilder("select e.* from sync.index_entry e where e.index_id = $1");
         Give(Index.Id);
         if (withDocuments)
         {
@@ -99,8 +136,17 @@ internal sealed class IndexScan : IAsyncDisposable
         Compare(after?.Key, after?.Id, after?.N, descending ? "<" : ">");
         // With the rest of long keys the rows of the same head are sorted; without it the primary key has the order.
         var direction = descending ? " desc" : "";
-        var order = $" order by e.head{direction},{(Index.LongKeys ? $" e.rest{direction}," : "")} e.doc_id{direction}, e.n{direction} limit {PageRows}";
-        command.CommandText = sql.Append(order).ToString();
+        string Order(string id) => $"head{direction},{(Index.LongKeys ? $" rest{direction}," : "")} {id}{direction}, n{direction}";
+        var size = $"coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0){(withDocuments ? " + coalesce(octet_length(body), 0)" : "")}";
+        // Sizes are read without the texts: of the rows those that stay within the bytes of a page, the first at least.
+        command.CommandText = $"""
+            select d.head, d.rest, d.entry_id, d.n, d.key, d.value, d.link, d.rows{(withDocuments ? $", {DocumentStore.Columns}" : "")} from (
+                select e.head, e.rest, e.doc_id as entry_id, e.n, e.key, e.value, e.link{(withDocuments ? ", d.*" : "")}, count(*) over () as rows,
+                    coalesce(sum({size}) over (order by {Order("e.doc_id")} rows between unbounded preceding and 1 preceding), 0) as before
+                from ({sql} order by {Order("e.doc_id")} limit {PageRows}) as e
+                {(withDocuments ? "left join sync.document d on d.db_id = $2 and d.doc_id = coalesce(e.link, e.doc_id)" : "")}) as d
+            where d.before < {PageBytes} order by {Order("d.entry_id")}
+            """;
         return command;
 
         void Compare(byte[]? key, string? id, int? n, string how)
@@ -133,9 +179,5 @@ internal sealed class IndexScan : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _transaction.DisposeAsync();
-        await _connection.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => ReleaseAsync();
 }

@@ -46,12 +46,12 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
         if (plan.Index is null)
         {
             await FillAsync(answer, plan, AllAsync(database.Id, query.Bookmark?.After ?? "", call.Aborted));
+            await answer.EndAsync(plan.Warning);
+            return;
         }
-        else
-        {
-            await using var scan = await OpenAsync(database, plan.Index, query, call.Aborted);
-            await FillAsync(answer, plan, IndexedAsync(scan, plan, query, call.Aborted));
-        }
+        await using var scan = await OpenAsync(database, plan.Index, query, call.Aborted);
+        answer.Scan = scan;
+        await FillAsync(answer, plan, IndexedAsync(scan, plan, query, call.Aborted));
         await answer.EndAsync(plan.Warning);
     }
 
@@ -70,7 +70,7 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
     private static async Task FillAsync(Answer answer, FindPlan plan, IAsyncEnumerable<(StoredDocument Document, FindBookmark Here)> documents)
     {
         var sorts = answer.Query.Sort.Count > 0 && !plan.IsSorted;
-        var sorted = new List<JsonElement>();
+        var (sorted, bytes) = (new List<JsonElement>(), 0L);
         if (answer.Query.Limit > 0)
         {
             await foreach (var (document, here) in documents)
@@ -90,9 +90,10 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
                     continue;
                 }
                 sorted.Add(json.RootElement.Clone());
-                if (sorted.Count > MostSorted)
+                bytes += document.Body.Length;
+                if (sorted.Count > MostSorted || bytes > answer.SortBytes)
                 {
-                    throw SyncException.Bad($"More than {MostSorted} documents would have to be sorted. Create an index of the fields in `sort`, or ask for less of them.");
+                    throw SyncException.Bad($"More than {MostSorted} documents or {answer.SortBytes} bytes of them (Sync:SortBytes) would have to be sorted. Create an index of the fields in `sort`, or ask for less of them.");
                 }
             }
         }
@@ -106,13 +107,13 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
     {
         while (true)
         {
-            var page = await PageAsync(databaseId, after, ct);
+            var (page, isLast) = await PageAsync(databaseId, after, ct);
             foreach (var document in page)
             {
                 after = document.Id;
                 yield return (document, new(after));
             }
-            if (page.Count < PageRows)
+            if (isLast)
             {
                 yield break;
             }
@@ -131,19 +132,20 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
         }
     }
 
-    private async Task<List<StoredDocument>> PageAsync(long databaseId, string after, CancellationToken ct)
+    private async Task<(List<StoredDocument> Documents, bool IsLast)> PageAsync(long databaseId, string after, CancellationToken ct)
     {
-        await using var command = source.CreateCommand(
-            $"select {DocumentStore.Columns} from sync.document d where d.db_id = $1 and d.doc_id > $2 and not d.deleted and not d.doc_id like '\\_design/%' order by d.doc_id limit {PageRows}");
+        await using var command = source.CreateCommand(DocumentStore.Page(
+            $"select * from sync.document d where d.db_id = $1 and d.doc_id > $2 and not d.deleted and not d.doc_id like '\\_design/%' order by d.doc_id limit {PageRows}", "d.doc_id"));
         command.Parameters.Add(new() { Value = databaseId });
         command.Parameters.Add(new() { Value = after });
         await using var reader = await command.ExecuteReaderAsync(ct);
-        var page = new List<StoredDocument>();
+        var (page, count) = (new List<StoredDocument>(), 0L);
         while (await reader.ReadAsync(ct))
         {
             page.Add(DocumentStore.Read(reader));
+            count = reader.GetInt64(reader.FieldCount - 1);
         }
-        return page;
+        return (page, page.Count == count && count < PageRows);
     }
 
     /// <summary>The answer while it is written.</summary>
@@ -165,7 +167,12 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
 
         public FindQuery Query { get; }
 
+        public int SortBytes => _call.Options.SortBytes;
+
         public long Examined { get; set; }
+
+        /// <summary>The index that is read, if any.</summary>
+        public IndexScan? Scan { get; set; }
 
         /// <returns>False when it has as many as it may.</returns>
         public async Task<bool> AddAsync(JsonElement document, FindBookmark here)
@@ -177,7 +184,7 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
             _here = here;
             _json.Raw(_sent++ is 0 ? "\n"u8 : ",\n"u8);
             _json.Raw(Query.Answer(document));
-            await _json.SendSomeAsync(_call.Aborted);
+            await SendSomeAsync();
             return _sent < Query.Limit;
         }
 
@@ -209,7 +216,10 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
                 _json.Text(warning);
             }
             _json.Raw("}\n"u8);
+            await (Scan?.ReleaseAsync() ?? ValueTask.CompletedTask);
             await _json.SendAsync(_call.Aborted);
         }
+
+        private ValueTask SendSomeAsync() => Scan is { } scan ? scan.SendSomeAsync(_json, _call.Aborted) : _json.SendSomeAsync(_call.Aborted);
     }
 }

@@ -73,6 +73,6 @@ internal sealed class GroupedRows(IndexScan scan, ViewQuery query, Reducer reduc
         answer.Raw(",\"value\":"u8);
         answer.Raw(value);
         answer.Raw("}"u8);
-        await answer.SendSomeAsync(ct);
+        await scan.SendSomeAsync(answer, ct);
     }
 }

@@ -95,6 +95,7 @@ internal sealed partial class ViewEndpoints(
             await RowsAsync(answer, scan, query, call.Aborted);
         }
         answer.Raw("\n]}\n"u8);
+        await scan.ReleaseAsync();
         await answer.SendAsync(call.Aborted);
     }
 
@@ -143,7 +144,7 @@ internal sealed partial class ViewEndpoints(
                 }
                 answer.Raw(isFirst ? "\n{\"id\":"u8 : ",\n{\"id\":"u8);
                 isFirst = false;
-                await RowAsync(answer, row, query, ct);
+                await RowAsync(answer, row, query, scan, ct);
                 if (--left <= 0)
                 {
                     return;
@@ -152,7 +153,7 @@ internal sealed partial class ViewEndpoints(
         }
     }
 
-    private async Task RowAsync(JsonOut answer, ScanRow row, ViewQuery query, CancellationToken ct)
+    private async Task RowAsync(JsonOut answer, ScanRow row, ViewQuery query, IndexScan scan, CancellationToken ct)
     {
         answer.Text(row.Position.Id);
         answer.Raw(",\"key\":"u8);
@@ -164,7 +165,12 @@ internal sealed partial class ViewEndpoints(
             answer.Raw(",\"doc\":"u8);
             if (row.Document is { Deleted: false } document)
             {
-                await json.WriteAsync(answer, document, document.Winner, new(Conflicts: query.Conflicts, Attachments: query.Attachments), ct);
+                if (query.Attachments && document.Attachments is not null)
+                {
+                    // Their content goes to the client as it is read.
+                    await scan.ReleaseAsync();
+                }
+                await json.WriteAsync(answer, document, document.Winner, new(Conflicts: query.Conflicts, Attachments: query.Attachments) { EncodingInfo = query.EncodingInfo }, ct);
             }
             else
             {
@@ -172,7 +178,7 @@ internal sealed partial class ViewEndpoints(
             }
         }
         answer.Raw("}"u8);
-        await answer.SendSomeAsync(ct);
+        await scan.SendSomeAsync(answer, ct);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The view with the signature {Signature} was not brought up to date.")]

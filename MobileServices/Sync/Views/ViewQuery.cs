@@ -27,6 +27,8 @@ internal sealed record ViewQuery
 
     public bool Attachments { get; private init; }
 
+    public bool EncodingInfo { get; private init; }
+
     public bool UpdateSeq { get; private init; }
 
     /// <summary>Whether the index is brought up to date: <c>true</c> before it is read, <c>lazy</c> after, <c>false</c> not at all.</summary>
@@ -69,6 +71,7 @@ internal sealed record ViewQuery
             IncludeDocs = includeDocs,
             Conflicts = given.Flag("conflicts", false),
             Attachments = given.Flag("attachments", false),
+            EncodingInfo = given.Flag("att_encoding_info", false),
             UpdateSeq = given.Flag("update_seq", false),
             Update = (given.Text("update"), given.Text("stale")) switch
             {
