@@ -22,6 +22,8 @@ internal static class Edge
         builder.Configuration["Logging:LogLevel:Yarp.ReverseProxy.Forwarder"] ??= "Warning";
         // Every probe of every destination; that one has come or gone is told by DestinationHealthUpdater.
         builder.Configuration["Logging:LogLevel:Yarp.ReverseProxy.Health.ActiveHealthCheckMonitor"] ??= "Error";
+        // Its scope says the id, path and connection of each call again.
+        builder.Configuration["Logging:LogLevel:Microsoft.AspNetCore.Hosting.Diagnostics"] ??= "None";
         if (!builder.Environment.IsDevelopment() && !string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
         {
             // The line a call goes where the traces go. A second one on the console is for a developer's eyes: it wakes a thread for each call.

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Runtime.InteropServices;
 using StackExchange.Redis;
 
 namespace Gateway;
@@ -192,14 +193,21 @@ internal sealed class LimitCounters : IAsyncDisposable
     {
         try
         {
-            var counts = await LimitScript.RunAsync(_redis!, calls.ConvertAll(call => (call.Limits, call.Keys)), _time.GetUtcNow()).WaitAsync(_patience);
+            var (passed, asked) = (PassedOf(calls), calls.FindAll(call => call.Asker is not null));
+            var counts = await LimitScript.RunAsync(_redis!, passed, asked.ConvertAll(call => (call.Limits, call.Keys)), _time.GetUtcNow()).WaitAsync(_patience);
             var at = 0;
-            foreach (var call in calls)
+            foreach (var one in passed)
+            {
+                Take(one.Limit, one.Key, counts[at++], one.Calls);
+            }
+            foreach (var call in asked)
             {
                 var own = counts[at..(at += call.Limits.Length)];
-                _forecast.Told(call.Limits, call.Keys, own, wasTaken: call.Asker is null);
-                Refuse(call.Limits, call.Keys, own);
-                call.Asker?.TrySetResult(own);
+                for (var i = 0; i < own.Length; i++)
+                {
+                    Take(call.Limits[i], call.Keys[i], own[i], taken: 0);
+                }
+                call.Asker!.TrySetResult(own);
             }
         }
         catch (Exception exception)
@@ -220,6 +228,36 @@ internal sealed class LimitCounters : IAsyncDisposable
                 }
                 call.Asker?.TrySetException(exception);
             }
+        }
+    }
+
+    /// <summary>Calls that were let through are counted together, those of each count.</summary>
+    private static List<(Limit Limit, string Key, int Calls)> PassedOf(List<Call> calls)
+    {
+        List<(Limit Limit, string Key, int Calls)> passed = [];
+        Dictionary<string, int> places = [];
+        foreach (var call in calls)
+        {
+            for (var i = 0; i < call.Limits.Length && call.Asker is null; i++)
+            {
+                if (!places.TryAdd(call.Keys[i], passed.Count))
+                {
+                    ref var there = ref CollectionsMarshal.AsSpan(passed)[places[call.Keys[i]]];
+                    there.Calls++;
+                    continue;
+                }
+                passed.Add((call.Limits[i], call.Keys[i], 1));
+            }
+        }
+        return passed;
+    }
+
+    private void Take(Limit limit, string key, LimitCount count, int taken)
+    {
+        _forecast.Told(limit, key, count, taken);
+        if (count.Wait > 0)
+        {
+            _refusals.Add(limit, key, count.Wait);
         }
     }
 

@@ -69,23 +69,17 @@ internal sealed class LimitForecast(TimeProvider time)
         }
     }
 
-    /// <summary>What Redis says after it has counted a call.</summary>
-    /// <param name="wasTaken">The call was counted here before.</param>
-    public void Told(Limit[] limits, string[] keys, ReadOnlySpan<LimitCount> counts, bool wasTaken)
+    /// <summary>What Redis says after it has counted calls.</summary>
+    /// <param name="taken">How many of them were counted here before.</param>
+    public void Told(Limit limit, string key, LimitCount count, int taken)
     {
         var now = LimitCounts.Micros(time.GetUtcNow());
         lock (_lock)
         {
-            for (var i = 0; i < limits.Length; i++)
-            {
-                // Of those that passed here Redis does not know these yet.
-                var untold = (_counts.TryGet(keys[i], out var there) ? there.Untold : 0) - (wasTaken ? 1 : 0);
-                var ahead = Math.Max(0, untold);
-                var count = limits[i].Kind is LimitKind.Rate
-                    ? counts[i] with { Reset = counts[i].Reset + (ahead * limits[i].Emission) }
-                    : counts[i] with { Left = counts[i].Left - ahead };
-                _counts.Set(keys[i], Of(limits[i], count, now, now, ahead));
-            }
+            // Of those that passed here Redis does not know these yet.
+            var ahead = Math.Max(0, (_counts.TryGet(key, out var there) ? there.Untold : 0) - taken);
+            count = limit.Kind is LimitKind.Rate ? count with { Reset = count.Reset + (ahead * limit.Emission) } : count with { Left = count.Left - ahead };
+            _counts.Set(key, Of(limit, count, now, now, ahead));
         }
     }
 

@@ -19,7 +19,7 @@ internal sealed class LimitRefusals(TimeProvider time)
     /// <returns>Microseconds until a call passes; 0 when nothing is known.</returns>
     public long Wait(Limit limit, string key)
     {
-        if (!_over.TryGetValue((limit, key), out var until))
+        if (Volatile.Read(ref _count) is 0 || !_over.TryGetValue((limit, key), out var until))
         {
             return 0;
         }

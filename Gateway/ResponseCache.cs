@@ -159,7 +159,7 @@ internal sealed class ResponseCache(IServiceProvider services) : IOutputCachePol
         });
     }
 
-    private sealed class Call(ResponseCache cache, CacheMark mark, bool isKnown, TaskCompletionSource? look)
+    internal sealed class Call(ResponseCache cache, CacheMark mark, bool isKnown, TaskCompletionSource? look)
     {
         public ResponseCache Cache => cache;
 
@@ -203,7 +203,7 @@ internal static class ResponseCacheExtensions
         if (app.Services.GetRequiredService<IOptions<ResponseCacheOptions>>().Value.Enabled)
         {
             app.Use(app.Services.GetRequiredService<ResponseCache>().InvokeAsync);
-            app.UseOutputCache();
+            app.UseWhen(context => context.Features.Get<ResponseCache.Call>() is not null, kept => kept.UseOutputCache());
         }
     }
 }

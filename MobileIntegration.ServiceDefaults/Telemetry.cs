@@ -27,6 +27,8 @@ internal static class Telemetry
         }
         // An attempt that is made again is counted by Polly's meter; what fails in the end is told by who asked. A breaker that opens is an error.
         builder.Configuration["Logging:LogLevel:Polly"] ??= "Error";
+        // A line has its trace and span in fields of their own; the scope that the host adds would say them a second time.
+        builder.Logging.Configure(logging => logging.ActivityTrackingOptions = ActivityTrackingOptions.None);
         builder.Logging.AddOpenTelemetry(logging =>
         {
             logging.IncludeFormattedMessage = true;

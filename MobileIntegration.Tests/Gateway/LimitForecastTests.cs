@@ -69,5 +69,5 @@ public sealed class LimitForecastTests
 
     private Outlook Take() => _forecast.Take(_limits, _keys, _counts);
 
-    private void Told(long left, bool wasTaken) => _forecast.Told(_limits, _keys, [new(0, left, 3_600_000_000)], wasTaken);
+    private void Told(long left, bool wasTaken) => _forecast.Told(_limits[0], _keys[0], new(0, left, 3_600_000_000), wasTaken ? 1 : 0);
 }

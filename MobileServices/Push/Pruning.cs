@@ -24,7 +24,9 @@ internal sealed class Pruning(NpgsqlDataSource database, IOptions<PushOptions> o
         }
         await DeleteAsync(
             """
-            delete from push.message m where created_at < @before and send_at < @before and state = 'sending' and not exists (select from push.delivery d where d.message_id = m.id)
+            delete from push.message m where created_at < @before and send_at < @before and state = 'sending'
+              and not exists (select from push.ledger l where l.message_id = m.id) and not exists (select from push.chunk c where c.message_id = m.id)
+              and not exists (select from push.batch b where m.id = any (b.messages))
             """);
         await DeleteAsync("delete from push.webhook_event where created_at < @before and state <> 'pending'");
         await DeleteAsync("delete from push.receipt where created_at < @before");

@@ -41,13 +41,13 @@ internal sealed class SyncOptions
     [Range(1024, 1_099_511_627_776, ErrorMessage = "Sync:MostBytes must be from 1024 to 1099511627776.")]
     public long MostBytes { get; init; } = 2_147_483_648;
 
-    /// <summary>How many documents that are not replicated (<c>_local</c>, such as checkpoints) a database may hold.</summary>
+    /// <summary>How many documents that are not replicated (<c>_local</c>) a database may hold: each device that replicates has two checkpoints.</summary>
     [Range(1, 100_000_000, ErrorMessage = "Sync:MostLocalDocuments must be from 1 to 100000000.")]
-    public long MostLocalDocuments { get; init; } = 100_000;
+    public long MostLocalDocuments { get; init; } = 1_000_000;
 
     /// <summary>How many bytes of them a database may hold, besides.</summary>
     [Range(1024, 1_099_511_627_776, ErrorMessage = "Sync:MostLocalBytes must be from 1024 to 1099511627776.")]
-    public long MostLocalBytes { get; init; } = 134_217_728;
+    public long MostLocalBytes { get; init; } = 1_073_741_824;
 
     /// <summary>How many bytes of keys and values the indexes and views of a database may hold, besides.</summary>
     [Range(1024, 1_099_511_627_776, ErrorMessage = "Sync:MostIndexBytes must be from 1024 to 1099511627776.")]

@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using Npgsql;
 
 namespace MobileIntegration.Tests.MobileServices.Push;
 
@@ -111,6 +112,46 @@ public sealed class ChunkTests : IAsyncLifetime
         Assert.Equal(["matched", "delivered", "accepted"], await _service.DecisionsAsync(message, devices[0].Id));
         Assert.Equal(1, (await _service.ExplainAsync(message, devices[0].Id)).GetProperty("delivery").GetProperty("attempts").GetInt32());
         Assert.Equal(1, (await _service.StateAsync(message)).GetProperty("delivered").GetInt32());
+    }
+
+    [Fact]
+    public async Task Devices_that_tell_of_a_message_while_its_answers_are_written_down_lose_none_of_them()
+    {
+        var (message, devices) = await HeldAsync();
+        // As two reports leave it that are under way: the second is not there yet when the first one is.
+        await using var database = NpgsqlDataSource.Create(_service.Database);
+        await using var first = await TellAsync(devices[0]);
+        await using var second = await TellAsync(devices[1]);
+        _release.SetResult();
+        await WaitingAsync(first);
+        await first.Transaction.CommitAsync();
+        await WaitingAsync(second);
+        await second.Transaction.CommitAsync();
+
+        Assert.Equal(devices.Length, (await _service.CompletedAsync(message))["accepted"]);
+        Assert.All(await Task.WhenAll(devices.Select(device => _service.DecisionsAsync(message, device.Id))), decisions => Assert.Equal(["matched", "accepted"], decisions));
+
+        async Task<Telling> TellAsync(TestDevice device)
+        {
+            var connection = await database.OpenConnectionAsync();
+            var transaction = await connection.BeginTransactionAsync();
+            await using var command = new NpgsqlCommand("""
+                insert into push.ledger (message_id, device_id, network, state, due_at, attempts, batch_id, tracked, decisions)
+                select u.message_id, u.device_id, b.network, 'sending', u.matched_at, 1, b.id, false, '[{"at":"2026-01-01T00:00:00Z","what":"matched"}]'
+                from push.batch b, unnest(b.messages, b.devices, b.matched_at) u (message_id, device_id, matched_at) where u.message_id = $1 and u.device_id = $2
+                """, connection, transaction) { Parameters = { new() { Value = message }, new() { Value = device.Id } } };
+            Assert.Equal(1, await command.ExecuteNonQueryAsync());
+            return new(connection, transaction);
+        }
+
+        Task WaitingAsync(Telling telling) => Eventually.TrueAsync(
+            async () => await _service.QueryAsync<long>("select count(*) from pg_stat_activity where @pid = any (pg_blocking_pids(pid))", ("pid", telling.Connection.ProcessID)) > 0,
+            PushService.Patience);
+    }
+
+    private sealed record Telling(NpgsqlConnection Connection, NpgsqlTransaction Transaction) : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync() => Connection.DisposeAsync();
     }
 
     [Fact]

@@ -91,7 +91,7 @@ public sealed class PatienceTests(PushService service) : IClassFixture<PushServi
         await service.QueryAsync<object>(
             $"""
             create function push.too_long() returns trigger language plpgsql as $$ begin raise exception 'canceling statement due to user request' using errcode = '57014'; end $$;
-            create trigger too_long before insert on push.chunk for each row when (new.message_id = '{slow}') execute function push.too_long();
+            create trigger too_long before insert on push.ledger for each row when (new.message_id = '{slow}') execute function push.too_long();
             update push.message set send_at = now() - interval '1 hour' where id = @id returning id
             """, ("id", slow));
 

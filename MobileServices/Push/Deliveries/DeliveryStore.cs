@@ -106,7 +106,8 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
         }
         else if (again || await WriteAsync(connection, null, $"{AddedSql} select (select count(*) from held){told}{renewed}", changes, network, batch, leaseSeconds, begun: 1, ct) is 0)
         {
-            await WriteAsync(connection, null, $"{AddedAgainSql} select 1{told}{renewed}", changes, network, batch, leaseSeconds, begun: 1, ct);
+            // A row that came while the first statement ran is seen by the second.
+            await WriteAsync(connection, null, $"{AddedAgainSql} select 1{told}; {LeftSql} select 1{told}{renewed}", changes, network, batch, leaseSeconds, begun: 1, ct);
         }
     }
 
@@ -248,6 +249,13 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
         $"""
         with changed as (
             {Change} and d.batch_id = @batch and d.state in ('sending', 'unknown') {Returning}),
+        queued as ({Queued})
+        """;
+
+    private const string LeftSql =
+        $"""
+        with changed as (
+            {Change} and d.batch_id = @batch and d.state = 'sending' {Returning}),
         queued as ({Queued})
         """;
 

@@ -41,9 +41,9 @@ internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
     {
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
+        // By itself: whoever writes down what the network said waits for it, and is not to wait for the reports of other devices with it.
+        await connection.ExecuteAsync(new CommandDefinition(UnderWaySql, new { messages = receipts.Select(receipt => receipt.Id).Distinct().ToArray(), device, user }, cancellationToken: ct));
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        await connection.ExecuteAsync(new CommandDefinition(
-            UnderWaySql, new { messages = receipts.Select(receipt => receipt.Id).Distinct().ToArray(), device }, transaction, cancellationToken: ct));
         foreach (var state in new[] { "delivered", "opened" })
         {
             var messages = receipts.Where(receipt => receipt.State == state).Select(receipt => receipt.Id).Distinct().ToArray();
@@ -65,8 +65,9 @@ internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
         select d.message_id, d.device_id, d.user_id, d.network, 'sending', matched_at, 1, d.batch_id, m.category is not null or m.collapse_key is not null, jsonb_build_array({Queue.MatchedSql})
         from (
             select u.*, b.network, b.id as batch_id from push.batch b, unnest(b.messages, b.devices, b.users, b.matched_at) u (message_id, device_id, user_id, matched_at)
-            where u.device_id = @device and u.message_id = any (@messages) and u.matched_at is not null) d
+            where b.matched_at is not null and @device = any (b.devices) and b.messages && @messages and u.device_id = @device and u.message_id = any (@messages)) d
         join push.message m on m.id = d.message_id
+        where exists (select from push.registration r where r.device_id = @device and (r.user_id is null or r.user_id = @user))
         order by d.message_id
         on conflict (message_id, device_id) do nothing
         """;

@@ -124,11 +124,11 @@ internal static class Queue
                          and newer.recalled_at is null and (newer.send_at, newer.number) > (m.send_at, m.number) and d.device_id = any (c.devices))
                    or exists (
                        select from push.message newer
-                       where newer.id in (select unnest(b.messages) from push.batch b) and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key
+                       where newer.id in (select unnest(b.messages) from push.batch b where b.matched_at is not null) and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key
                          and newer.recalled_at is null and (newer.send_at, newer.number) > (m.send_at, m.number)
                          and (newer.id, d.device_id) in (
                              select u.message_id, u.device_id from push.batch b, unnest(b.messages, b.devices, b.matched_at) u (message_id, device_id, matched_at)
-                             where u.matched_at is not null and not exists (select from push.ledger l where l.message_id = u.message_id and l.device_id = u.device_id)))) as IsReplaced,
+                             where b.matched_at is not null and not exists (select from push.ledger l where l.message_id = u.message_id and l.device_id = u.device_id)))) as IsReplaced,
                r.network, r.app_id as AppId, r.address, r.host, r.p256dh, r.auth, r.locale, r.time_zone as TimeZone,
                p.quiet_from::interval as QuietFrom, p.quiet_until::interval as QuietUntil, p.time_zone as QuietZone, p.muted,
                c.paused_until as PausedUntil, c.stopped_at as StoppedAt, c.reason as ChannelReason, k.saved_at as CredentialSavedAt

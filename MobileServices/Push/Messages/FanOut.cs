@@ -1,5 +1,6 @@
 using Dapper;
 using Microsoft.Extensions.Options;
+using MobileServices.Push.Deliveries;
 using Npgsql;
 
 namespace MobileServices.Push.Messages;
@@ -11,6 +12,9 @@ namespace MobileServices.Push.Messages;
 internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, IOptions<PushOptions> options, TimeProvider time, ILogger<FanOut> logger)
 {
     private const int Part = 5000;
+
+    /// <summary>Fewer than this part of a batch are no chunk.</summary>
+    private const int FewPart = 30;
     private const int Patience = 300;
     private static readonly TimeSpan Again = TimeSpan.FromMinutes(1);
 
@@ -150,7 +154,7 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, IOp
             foreach (var chunk in network.Chunk(options.Value.Batch))
             {
                 await writer.ExecuteAsync(new CommandDefinition(
-                    """
+                    chunk.Length < options.Value.Batch / FewPart ? RowsSql : """
                     insert into push.chunk (message_id, network, due_at, matched_at, size, first_device, last_device, devices, users)
                     values (@Id, @network, @due, @now, @size, @first, @last, @devices, @users)
                     """,
@@ -165,6 +169,7 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, IOp
                         last = chunk[^1].Device,
                         devices = chunk.Select(device => device.Device).ToArray(),
                         users = chunk.Any(device => device.User is not null) ? chunk.Select(device => device.User).ToArray() : null,
+                        matched = Decision.Of(now, "matched"),
                     }, transaction, Patience, cancellationToken: ct));
             }
         }
@@ -172,6 +177,17 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, IOp
         await transaction.CommitAsync(ct);
         return true;
     }
+
+    /// <summary>Few have rows of their own at once: a claim of chunks of one would be a claim of one, and what asks for a device would look through them all.</summary>
+    private const string RowsSql =
+        """
+        with added as (
+            insert into push.ledger (message_id, device_id, user_id, network, state, due_at, tracked, decisions)
+            select m.id, u.device_id, u.user_id, @network, 'pending', @due, m.category is not null or m.collapse_key is not null, jsonb_build_array(@matched::jsonb)
+            from push.message m, unnest(@devices::uuid[], @users::text[]) u (device_id, user_id) where m.id = @Id
+            returning message_id, device_id)
+        insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, @network, @due from added
+        """;
 
     private async Task EndAsync(Guid id, string? problem, CancellationToken ct)
     {

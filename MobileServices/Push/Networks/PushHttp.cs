@@ -14,9 +14,10 @@ namespace MobileServices.Push.Networks;
 internal sealed class PushHttp : IDisposable
 {
     private const int MostOfAnAnswer = 16 * 1024;
-    private static readonly TimeSpan Shared = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MostShared = TimeSpan.FromSeconds(1);
 
     private readonly TimeSpan _patience;
+    private readonly TimeSpan _shared;
     private readonly bool _privateToo;
     private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolveAsync;
     private readonly HttpMessageInvoker _trusted;
@@ -31,6 +32,7 @@ internal sealed class PushHttp : IDisposable
     internal PushHttp(IOptions<PushOptions> options, Func<string, CancellationToken, Task<IPAddress[]>> resolveAsync)
     {
         _patience = TimeSpan.FromSeconds(options.Value.TimeoutSeconds);
+        _shared = _patience / 10 < MostShared ? _patience / 10 : MostShared;
         _privateToo = options.Value.AllowPrivateEndpoints;
         _resolveAsync = resolveAsync;
         _trusted = new(Handler());
@@ -101,14 +103,14 @@ internal sealed class PushHttp : IDisposable
         }
     }
 
-    /// <summary>One for all requests that begin within a second, instead of a timer for each.</summary>
+    /// <summary>One for all requests that begin within a tenth of their time, a second at most, instead of a timer for each; never later than theirs.</summary>
     private CancellationToken Deadline()
     {
         var current = Volatile.Read(ref _deadline);
-        if (current is null || Stopwatch.GetElapsedTime(current.MadeAt) > Shared)
+        if (current is null || Stopwatch.GetElapsedTime(current.MadeAt) > _shared)
         {
             // What is under way keeps the one that it has.
-            Volatile.Write(ref _deadline, current = new(Stopwatch.GetTimestamp(), new CancellationTokenSource(_patience + Shared).Token));
+            Volatile.Write(ref _deadline, current = new(Stopwatch.GetTimestamp(), new CancellationTokenSource(_patience).Token));
         }
         return current.Token;
     }
