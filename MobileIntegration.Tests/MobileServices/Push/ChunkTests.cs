@@ -123,10 +123,12 @@ public sealed class ChunkTests : IAsyncLifetime
         await using var first = await TellAsync(devices[0]);
         await using var second = await TellAsync(devices[1]);
         _release.SetResult();
-        await WaitingAsync(first);
-        await first.Transaction.CommitAsync();
-        await WaitingAsync(second);
-        await second.Transaction.CommitAsync();
+        // Whichever answer is written down first.
+        await Eventually.TrueAsync(async () => await HoldsUpAsync(first) || await HoldsUpAsync(second), PushService.Patience);
+        var (earlier, later) = await HoldsUpAsync(first) ? (first, second) : (second, first);
+        await earlier.Transaction.CommitAsync();
+        await Eventually.TrueAsync(() => HoldsUpAsync(later), PushService.Patience);
+        await later.Transaction.CommitAsync();
 
         Assert.Equal(devices.Length, (await _service.CompletedAsync(message))["accepted"]);
         Assert.All(await Task.WhenAll(devices.Select(device => _service.DecisionsAsync(message, device.Id))), decisions => Assert.Equal(["matched", "accepted"], decisions));
@@ -144,9 +146,8 @@ public sealed class ChunkTests : IAsyncLifetime
             return new(connection, transaction);
         }
 
-        Task WaitingAsync(Telling telling) => Eventually.TrueAsync(
-            async () => await _service.QueryAsync<long>("select count(*) from pg_stat_activity where @pid = any (pg_blocking_pids(pid))", ("pid", telling.Connection.ProcessID)) > 0,
-            PushService.Patience);
+        async Task<bool> HoldsUpAsync(Telling telling) =>
+            await _service.QueryAsync<long>("select count(*) from pg_stat_activity where @pid = any (pg_blocking_pids(pid))", ("pid", telling.Connection.ProcessID)) > 0;
     }
 
     private sealed record Telling(NpgsqlConnection Connection, NpgsqlTransaction Transaction) : IAsyncDisposable
