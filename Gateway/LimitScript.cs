@@ -40,13 +40,13 @@ internal static class LimitScript
             reset = full - now
             redis.call('SET', KEYS[i], string.format('%.0f', full), 'PX', rest(reset))
           else
-            local there = redis.call('INCRBY', KEYS[i], ARGV[arg + 3])
-            local ttl = redis.call('PTTL', KEYS[i])
+            local there, ttl = calls, redis.call('PTTL', KEYS[i])
             if ttl > 0 then
+              there = redis.call('INCRBY', KEYS[i], ARGV[arg + 3])
               reset = ttl * 1000
             else
               reset = quotaEnd(kind) - now
-              redis.call('PEXPIRE', KEYS[i], rest(reset))
+              redis.call('SET', KEYS[i], ARGV[arg + 3], 'PX', rest(reset))
             end
             left = capacity - there
             wait = left < 0 and reset or 0

@@ -27,8 +27,12 @@ internal static class Telemetry
         }
         // An attempt that is made again is counted by Polly's meter; what fails in the end is told by who asked. A breaker that opens is an error.
         builder.Configuration["Logging:LogLevel:Polly"] ??= "Error";
-        // A line has its trace and span in fields of their own; the scope that the host adds would say them a second time.
-        builder.Logging.Configure(logging => logging.ActivityTrackingOptions = ActivityTrackingOptions.None);
+        var exports = !string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+        if (exports)
+        {
+            // A line goes out with its trace and span in fields of their own; the scope that the host adds would say them a second time.
+            builder.Logging.Configure(logging => logging.ActivityTrackingOptions = ActivityTrackingOptions.None);
+        }
         builder.Logging.AddOpenTelemetry(logging =>
         {
             logging.IncludeFormattedMessage = true;
@@ -44,7 +48,7 @@ internal static class Telemetry
                 .AddSource(builder.Environment.ApplicationName, HttpClients, "mobile.*")
                 .AddProcessor<WithoutRoutine>()
                 .AddAspNetCoreInstrumentation(options => options.Filter = context => !IsRoutine(context.Request.Path.Value)));
-        if (!string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
+        if (exports)
         {
             telemetry.UseOtlpExporter();
         }

@@ -119,7 +119,8 @@ public sealed class ChangesTests(SyncService service) : IClassFixture<SyncServic
             }
             // Two pools, and the one that listens.
             Assert.InRange(await service.CountAsync("select count(*) from pg_stat_activity where application_name = $1", _user), 1, 9);
-            Assert.Equal(0, await service.CountAsync("select count(*) from pg_stat_activity where application_name = $1 and state <> 'idle'", _user));
+            await Eventually.TrueAsync(
+                async () => await service.CountAsync("select count(*) from pg_stat_activity where application_name = $1 and state <> 'idle'", _user) is 0, TimeSpan.FromSeconds(30));
             await client.PutAsync("many/news", "{}");
             await Task.WhenAll(feeds.Select(async feed => Assert.Contains("\"news\"", await NewsAsync(feed.Lines), StringComparison.Ordinal)));
             Assert.InRange(await service.CountAsync("select count(*) from pg_stat_activity where application_name = $1", _user), 1, 9);
