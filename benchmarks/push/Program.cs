@@ -2,7 +2,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -281,63 +280,4 @@ static Process Start(string file, string[] arguments, bool redirect = false, IRe
         start.Environment[name] = value;
     }
     return Process.Start(start)!;
-}
-
-/// <summary>Microseconds of processes' time on a core.</summary>
-internal static class Cpu
-{
-    private const double PerTick = 10_000;
-
-    public static double Of(int process) => Fields(process) is { } fields ? Time(fields, 11) : 0;
-
-    /// <param name="backend">One of its processes; the one before all others is asked for those that have ended.</param>
-    public static double OfPostgres(int backend)
-    {
-        var postmaster = int.Parse(Fields(backend)![1], CultureInfo.InvariantCulture);
-        var running = Directory.EnumerateDirectories("/proc").Select(path => int.TryParse(Path.GetFileName(path), out var id) ? Fields(id) : null)
-            .Where(fields => fields?[1] == $"{postmaster}").Sum(fields => Time(fields!, 11));
-        return running + (Fields(postmaster) is { } own ? Time(own, 13) : 0);
-    }
-
-    private static double Time(string[] fields, int at) => PerTick * (long.Parse(fields[at], CultureInfo.InvariantCulture) + long.Parse(fields[at + 1], CultureInfo.InvariantCulture));
-
-    // What follows the name in /proc/{id}/stat.
-    private static string[]? Fields(int process)
-    {
-        try
-        {
-            return File.ReadAllText($"/proc/{process}/stat").Split(") ")[^1].Split(' ');
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
-}
-
-internal static class Ports
-{
-    public static int Free()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
-    public static async Task OpenAsync(int port)
-    {
-        for (var attempt = 0; ; attempt++)
-        {
-            try
-            {
-                using var client = new TcpClient();
-                await client.ConnectAsync(IPAddress.Loopback, port);
-                return;
-            }
-            catch (SocketException) when (attempt < 600)
-            {
-                await Task.Delay(100);
-            }
-        }
-    }
 }
