@@ -13,7 +13,7 @@ switch (args)
     default:
         await using (var comparison = await Comparison.StartAsync())
         {
-            await comparison.RunAsync(Number(0, 3), Number(1, 10), Number(2, 10), [.. args.Skip(3)]);
+            await comparison.RunAsync(Number(0, 3), Number(1, 10), Number(2, 30), [.. args.Skip(3)]);
         }
         break;
 }

@@ -2,8 +2,9 @@
 # The gateway with all that it does (token, app gate, limits on Redis, telemetry) against bare YARP, nginx and HAProxy before the same upstream, with 10,000
 # different tokens and 64 connections: requests/s and processor time of the proxy a request, as ratios to those of the same round; what each adds to
 # the median at a fixed 1,000 requests/s; memory for 10,000 tokens and 10,000 open long polls. The last lines say which of the figures asked for are met.
-# Linux; needs wrk, nginx and haproxy, and installs them where it may. About 7 minutes, on a machine that does nothing else.
-# Usage: benchmarks/gateway/run.sh [rounds] [seconds] [warm-up seconds] [words ...]; 3, 10 and 10 unless told. Short warm-ups mislead. With words ("traced") only
+# Linux; needs wrk, nginx and haproxy, and installs them where it may. About 9 minutes, on a machine that does nothing else.
+# Usage: benchmarks/gateway/run.sh [rounds] [seconds] [warm-up seconds] [words ...]; 3, 10 and 30 unless told: until the code is compiled for what it does,
+# which takes some 25 s of load, the gateway needs up to three times as long for a call. With words ("traced") only
 # the proxies in whose names one of them stands are compared, beside bare YARP and HAProxy.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

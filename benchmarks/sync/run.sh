@@ -9,7 +9,7 @@
 #   page      a page of 100 beside a bare ASP.NET + Npgsql endpoint that reads the same rows: at least 0.6
 #   flat      a pull of 100 changes from 1,000,000 documents beside one from 10,000: the same
 #   feeds     memory of 10,000 idle live feeds: under 200 MB
-# Usage: benchmarks/sync/run.sh [--rounds 3] [--documents 10000] [--feeds 10000] [--service another build's MobileServices.dll] [part...]; all parts unless told.
+# Usage: benchmarks/sync/run.sh [--rounds 3] [--documents 10000] [--warm-up 20 (seconds)] [--feeds 10000] [--service another build's MobileServices.dll] [part...]; all parts unless told.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 (cd benchmarks/sync && npm ci --ignore-scripts >/dev/null)

@@ -89,7 +89,8 @@ internal sealed class DocumentChanges
         {
             Add(batch, """
                 insert into sync.body (db_id, doc_id, rev, deleted, body, attachments)
-                select db_id, doc_id, rev, deleted, body, attachments from sync.document where db_id = $1 and doc_id = any ($2)
+                select d.db_id, d.doc_id, d.rev, d.deleted, d.body, d.attachments from unnest($2) as asked (id)
+                cross join lateral (select * from sync.document where db_id = $1 and doc_id = asked.id limit 1) d
                 on conflict do nothing
                 """, _database.Id, _superseded.ToArray());
         }

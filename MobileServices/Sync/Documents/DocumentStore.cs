@@ -54,6 +54,10 @@ internal sealed class DocumentStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
     private const int PageRows = 100;
     private const int PageBytes = 2_097_152;
 
+    // Each of the ids by the key, whatever the table was like when the plan was made, which is kept.
+    internal const string ToFind = $"select {Columns} from unnest($2::text[]) as asked (id) cross join lateral (select * from sync.document where db_id = $1 and doc_id = asked.id limit 1) d";
+    internal const string ToPage = "select n.i, d.* from unnest($2::text[]) with ordinality as n (asked, i) left join lateral (select * from sync.document where db_id = $1 and doc_id = n.asked limit 1) d on true";
+
     public const string Columns = "d.doc_id, d.seq, d.rev, d.deleted, d.others, d.tree, d.body, d.attachments";
 
     public async Task<StoredDocument?> FindAsync(long databaseId, string id, CancellationToken ct) =>
@@ -61,7 +65,7 @@ internal sealed class DocumentStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
 
     public async Task<Dictionary<string, StoredDocument>> FindAsync(long databaseId, string[] ids, CancellationToken ct)
     {
-        await using var command = source.CreateCommand($"select {Columns} from sync.document d where d.db_id = $1 and d.doc_id = any ($2)");
+        await using var command = source.CreateCommand(ToFind);
         command.Parameters.Add(new() { Value = databaseId });
         command.Parameters.Add(new() { Value = ids });
         await using var reader = await command.ExecuteReaderAsync(ct);
@@ -78,7 +82,7 @@ internal sealed class DocumentStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
     /// <returns>The first at least, and as many as stay within the bytes of a page.</returns>
     public async Task<List<StoredDocument?>> PageAsync(long databaseId, IEnumerable<string> ids, CancellationToken ct)
     {
-        await using var command = source.CreateCommand(Page("select n.i, d.* from unnest($2::text[]) with ordinality as n (asked, i) left join sync.document d on d.db_id = $1 and d.doc_id = n.asked", "d.i"));
+        await using var command = source.CreateCommand(Page(ToPage, "d.i"));
         command.Parameters.Add(new() { Value = databaseId });
         command.Parameters.Add(new() { Value = ids.Take(PageRows).ToArray() });
         await using var reader = await command.ExecuteReaderAsync(ct);
