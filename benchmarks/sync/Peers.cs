@@ -2,10 +2,11 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Npgsql;
 
 /// <summary>Writes and pages of changes, beside pouchdb-server.</summary>
 /// <param name="warmUp">Seconds each server works for before anything is measured: until its code is compiled for what it does, .NET's is several times slower.</param>
-internal sealed class Peers(Server ours, Server theirs, int rounds, int documents, int warmUp)
+internal sealed class Peers(Server ours, Server theirs, NpgsqlDataSource database, int rounds, int documents, int warmUp)
 {
     public async Task RunAsync(List<string> parts)
     {
@@ -22,6 +23,7 @@ internal sealed class Peers(Server ours, Server theirs, int rounds, int document
         if (parts.Contains("creates"))
         {
             await CompareAsync("creates/s, 1 client", 4, server => CreatesAsync(server, 1, 1000));
+            await TellLimitAsync();
             await CompareAsync("creates/s, 16 clients", 4, server => CreatesAsync(server, 16, 3000));
         }
         if (parts.Contains("bulk"))
@@ -33,6 +35,29 @@ internal sealed class Peers(Server ours, Server theirs, int rounds, int document
             await CompareAsync("rows/s, _changes pages of 100, 1 client", 5, server => ChangesAsync(server, documents, 1));
             await CompareAsync("rows/s, _changes pages of 100, 4 clients", 5, server => ChangesAsync(server, documents, 4));
         }
+    }
+
+    /// <summary>What one client alone can be given at most where each write is flushed to the disk before it is acknowledged: rows of one text, inserted one by one.</summary>
+    private async Task TellLimitAsync()
+    {
+        const int Count = 1000;
+        await using var connection = await database.OpenConnectionAsync();
+        await using var create = new NpgsqlCommand("create table public.bare (n int primary key, text text)", connection);
+        await create.ExecuteNonQueryAsync();
+        await using var insert = new NpgsqlCommand("insert into public.bare values ($1, $2)", connection) { Parameters = { new() { Value = 0 }, new() { Value = Document(0) } } };
+        await insert.PrepareAsync();
+        var figures = new List<double>();
+        for (var round = 0; round < rounds; round++)
+        {
+            var watch = Stopwatch.StartNew();
+            for (var n = 0; n < Count; n++)
+            {
+                insert.Parameters[0].Value = (round * Count) + n;
+                await insert.ExecuteNonQueryAsync();
+            }
+            figures.Add(Count / watch.Elapsed.TotalSeconds);
+        }
+        Console.WriteLine($"{"inserts/s of a bare row, 1 client: the limit",-48} {Figures.Median(figures):N0} ({figures.Min():N0}-{figures.Max():N0})");
     }
 
     private async Task CompareAsync(string name, double target, Func<Server, Task<(double Rate, double Cpu)>> measure)

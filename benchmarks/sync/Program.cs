@@ -46,7 +46,7 @@ try
         var peer = Start("node", [Path.GetFullPath("benchmarks/sync/node_modules/pouchdb-server/bin/pouchdb-server"), "--port", $"{peerPort}", "--host", "127.0.0.1", "--dir", folder, "--config", Path.Combine(folder, "config.json"), "--no-color"], folder);
         using var theirs = new Server($"http://127.0.0.1:{peerPort}", null, peer.Id);
         await theirs.ReadyAsync();
-        await new Peers(ours, theirs, rounds, documents, Option("--warm-up", 20)).RunAsync(chosen);
+        await new Peers(ours, theirs, database, rounds, documents, Option("--warm-up", 20)).RunAsync(chosen);
         if (chosen.Contains("pouchdb"))
         {
             await Start("node", ["benchmarks/sync/pouchdb.mjs", ours.Address, theirs.Address, token, $"{rounds}", $"{documents}"], quiet: false).WaitForExitAsync();
