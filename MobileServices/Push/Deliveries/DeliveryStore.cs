@@ -237,13 +237,16 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
         from {Rows}
         """;
 
+    // As devices write theirs: who waits for a row that the other is writing holds none that the other comes to later.
+    private const string InOrder = "order by u.message_id, u.device_id";
+
     private const string Returning = "returning d.message_id, d.device_id, d.network, d.state, d.due_at";
 
     private const string Queued = "insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from changed where state = 'pending'";
 
     private const string ClaimedSql = $"with changed as ({Change} {Returning}) {Queued}";
 
-    private const string ClaimedFreshSql = $"with changed as ({Add} {Returning}) {Queued}";
+    private const string ClaimedFreshSql = $"with changed as ({Add} {InOrder} {Returning}) {Queued}";
 
     private const string FinishedSql =
         $"""
@@ -264,7 +267,7 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
     // Who takes the batch over locks its row and removes it: either all that is written here is there before, or nothing.
     private const string Held = "held as (select from push.batch where id = @batch for key share)";
 
-    private const string AddedSql = $"with {Held}, changed as ({Add} where exists (select from held) {Returning}), queued as ({Queued})";
+    private const string AddedSql = $"with {Held}, changed as ({Add} where exists (select from held) {InOrder} {Returning}), queued as ({Queued})";
 
     // A row may be there: of what was written although the connection broke, of a device that told of the message before this, of a process that has taken the batch over.
     private const string AddedAgainSql =
@@ -273,7 +276,7 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
         late as (
             {Change} and d.batch_id = @batch and d.state in ('sending', 'unknown') {Returning}),
         added as (
-            {Add} where exists (select from held) on conflict (message_id, device_id) do nothing {Returning}),
+            {Add} where exists (select from held) {InOrder} on conflict (message_id, device_id) do nothing {Returning}),
         changed as (
             select * from late union all select * from added),
         queued as ({Queued})

@@ -37,7 +37,10 @@ internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
     }
 
     /// <summary>What an app says of messages that it has. Nobody speaks for another user's device.</summary>
-    public async Task ReceiveAsync(Guid device, string? user, IReadOnlyList<PushReceipt> receipts, CancellationToken ct)
+    public Task ReceiveAsync(Guid device, string? user, IReadOnlyList<PushReceipt> receipts, CancellationToken ct) =>
+        Deadlocks.AgainAsync(() => WriteAsync(device, user, receipts, ct));
+
+    private async Task<bool> WriteAsync(Guid device, string? user, IReadOnlyList<PushReceipt> receipts, CancellationToken ct)
     {
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
@@ -56,6 +59,7 @@ internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
             }
         }
         await transaction.CommitAsync(ct);
+        return true;
     }
 
     /// <summary>A device may tell of a message before what the network said of it is written down.</summary>

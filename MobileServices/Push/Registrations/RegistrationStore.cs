@@ -13,7 +13,10 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
 
     /// <summary>The last one to register an address, and the last address of a device, hold: what waits for the device goes to its new address.</summary>
     /// <returns>Whether the device was not registered before.</returns>
-    public async Task<bool> PutAsync(Guid device, PushRegistration registration, string? user, string? customer, CancellationToken ct)
+    public Task<bool> PutAsync(Guid device, PushRegistration registration, string? user, string? customer, CancellationToken ct) =>
+        Deadlocks.AgainAsync(() => WriteAsync(device, registration, user, customer, ct));
+
+    private async Task<bool> WriteAsync(Guid device, PushRegistration registration, string? user, string? customer, CancellationToken ct)
     {
         var address = registration.Address!;
         var network = registration.Network!;
@@ -96,7 +99,10 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
             """, new { device, until = until?.ToUniversalTime(), now, decision = Decision.Of(now, "removed", why) }, transaction, cancellationToken: ct));
     }
 
-    public async Task PutPreferencesAsync(string user, PushPreferences preferences, CancellationToken ct)
+    public Task PutPreferencesAsync(string user, PushPreferences preferences, CancellationToken ct) =>
+        Deadlocks.AgainAsync(() => WriteAsync(user, preferences, ct));
+
+    private async Task<bool> WriteAsync(string user, PushPreferences preferences, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
@@ -118,6 +124,7 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
         await LookAgainAsync(
             transaction, "d.device_id in (select device_id from push.registration where user_id = @user) and d.waits_for in ('quiet', 'local')", new { user, now }, ct);
         await transaction.CommitAsync(ct);
+        return true;
     }
 
     public async Task<PushPreferences> GetPreferencesAsync(string user, CancellationToken ct)
