@@ -168,7 +168,7 @@ public sealed class AudienceTests(PushService service) : IClassFixture<PushServi
                     return ($"network != {network}", device => device.Network != network);
                 default:
                     var tag = Pick("news", "muted", "vip", "a:b", "x-1", "nobody");
-                    return (tag, device => device.Tags.Contains(tag));
+                    return ($"{Pick("", "tag == ", "topic == ")}{tag}", device => device.Tags.Contains(tag));
             }
         }
 

@@ -21,7 +21,7 @@ internal sealed class Audience
     private const int Longest = 4000;
     private const int Deepest = 50;
     private const int MostTerms = 500;
-    private const string Fields = "user, customer, device, platform, network, locale, version, lastSeen, tag";
+    private const string Fields = "user, customer, device, platform, network, locale, version, lastSeen, tag, topic";
 
     private readonly string _text;
     private readonly DateTimeOffset _now;
@@ -161,7 +161,8 @@ internal sealed class Audience
             "customer" => Equal("r.customer_id", value, negated),
             "platform" => Equal("r.platform", value, negated),
             "network" => Equal("r.network", value, negated),
-            "tag" => RegistrationRules.IsTag(value) ? Tag(value, negated) : throw Wrong("Tags are at most 100 letters, digits, '-', '_', '.' and ':'.", at),
+            // What an app subscribes its device to is a tag by another name.
+            "tag" or "topic" => RegistrationRules.IsTag(value) ? Tag(value, negated) : throw Wrong("Tags are at most 100 letters, digits, '-', '_', '.' and ':'.", at),
             "device" => Guid.TryParseExact(value, "D", out var device) ? Equal("r.device_id", device, negated) : throw Wrong("A device is a UUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301.", at),
             "locale" => Locale(value, negated),
             "version" => Ordered("r.version_order", VersionOrder.Of(value) ?? throw Wrong("A version such as 2.1.0 is expected here.", at), comparison, negated),
