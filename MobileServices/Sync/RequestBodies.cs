@@ -161,6 +161,8 @@ internal sealed class RequestBodies(IOptions<SyncOptions> options)
     {
         public JsonElement Root => json.RootElement;
 
+        public bool IsEmpty => held.Bytes.Length is 0;
+
         /// <exception cref="SyncException">It is no object.</exception>
         public JsonElement Object => Root.ValueKind is JsonValueKind.Object ? Root : throw SyncException.Bad("Request body must be a JSON object");
 

@@ -7,11 +7,16 @@ namespace MobileServices.Sync;
 /// <summary>Section <c>Sync</c>.</summary>
 internal sealed class SyncOptions
 {
+    /// <summary>How many revisions a document remembers in all.</summary>
     public const int MostRevs = 100_000;
 
     /// <summary>How many revisions back a new database remembers of a document; a client may change it for its own (<c>_revs_limit</c>).</summary>
     [Range(1, MostRevs, ErrorMessage = "Sync:RevsLimit must be from 1 to 100000.")]
     public int RevsLimit { get; init; } = 1000;
+
+    /// <summary>How many leaves a document may have, deleted ones included: branches that were not made from one another, as devices bring them that were offline.</summary>
+    [Range(10, 100_000, ErrorMessage = "Sync:MostLeaves must be from 10 to 100000.")]
+    public int MostLeaves { get; init; } = 1000;
 
     /// <summary>The largest document, without its attachments.</summary>
     [Range(1024, 67_108_864, ErrorMessage = "Sync:DocumentBytes must be from 1024 to 67108864.")]
@@ -37,7 +42,7 @@ internal sealed class SyncOptions
     [Range(1, 100_000_000, ErrorMessage = "Sync:MostDocuments must be from 1 to 100000000.")]
     public long MostDocuments { get; init; } = 1_000_000;
 
-    /// <summary>How many bytes of bodies and attachments a database may hold.</summary>
+    /// <summary>How many bytes of bodies, revision trees and attachments a database may hold.</summary>
     [Range(1024, 1_099_511_627_776, ErrorMessage = "Sync:MostBytes must be from 1024 to 1099511627776.")]
     public long MostBytes { get; init; } = 2_147_483_648;
 

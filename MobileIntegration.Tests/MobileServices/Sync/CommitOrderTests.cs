@@ -9,9 +9,10 @@ public sealed class CommitOrderTests(SyncService service) : IClassFixture<SyncSe
 {
     private const int Writers = 50;
     private const int Each = 4;
+    private const int Readers = 20;
 
     [Fact]
-    public async Task No_reader_misses_a_change_of_fifty_writers_that_sleep_between_sequence_and_commit()
+    public async Task None_of_twenty_readers_misses_a_change_of_fifty_writers_that_sleep_between_sequence_and_commit()
     {
         await using (var connection = new NpgsqlConnection(service.Database))
         {
@@ -23,7 +24,7 @@ public sealed class CommitOrderTests(SyncService service) : IClassFixture<SyncSe
         var user = service.NewUser();
         using var client = service.ClientOf(user);
         await client.PutAsync("late");
-        var reading = Enumerable.Range(0, 10).Select(n => Task.Run(() => ReadAsync(n))).ToList();
+        var reading = Enumerable.Range(0, Readers).Select(n => Task.Run(() => ReadAsync(n))).ToList();
 
         await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Run(async () =>
         {

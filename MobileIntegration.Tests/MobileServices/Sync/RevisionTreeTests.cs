@@ -85,6 +85,55 @@ public sealed class RevisionTreeTests
     }
 
     [Fact]
+    public void Leaves_are_told_before_a_path_is_taken_in_and_are_the_same_when_the_tree_is_read_again()
+    {
+        for (var seed = 0; seed < 30; seed++)
+        {
+            var tree = new RevisionTree();
+            // Paths of many peers that remember more or less, of a few hashes, so that they meet, contradict each other and lead on from leaves.
+            foreach (var n in Shuffled([.. Enumerable.Range(0, 200)], seed))
+            {
+                var generation = 1 + (n * 7 % 12);
+                List<Rev> path = [.. Enumerable.Range(0, 1 + (n % generation)).Select(back => Rev($"{generation - back}-{(char)('a' + ((n / (back + 1)) % 5))}"))];
+                var (before, expected) = (tree.Leaves().Count, tree.LeavesWith(path));
+                Assert.Equal(tree.Merge(path, n % 3 is 0) ? expected : before, tree.Leaves().Count);
+                var read = RevisionTree.Read(tree.ToBytes());
+                Assert.Equal(read.Leaves(), tree.Leaves());
+                Assert.All(tree.Leaves(), leaf => Assert.Equal([leaf], read.LeavesUnder(leaf.Rev)));
+            }
+            Assert.InRange(tree.Leaves().Count, 2, 60);
+            Assert.Equal(tree.Leaves(), tree.Leaves().SelectMany(leaf => tree.LeavesUnder(leaf.Rev)));
+        }
+    }
+
+    [Fact]
+    public void Who_tells_of_another_parent_than_is_known_makes_no_leaf_of_it()
+    {
+        var tree = new RevisionTree();
+        tree.Merge(Path("2-b", "1-a"), deleted: false);
+        Assert.True(tree.Merge(Path("4-d", "3-c", "2-b", "1-z"), deleted: false));
+        Assert.Equal(["4-d"], tree.Leaves().Select(leaf => leaf.Rev.ToString()));
+        Assert.Equal(Path("4-d", "3-c", "2-b", "1-a"), tree.PathOf(Rev("4-d")));
+    }
+
+    [Fact]
+    public void A_tree_of_many_leaves_remembers_as_much_of_each_as_there_is_room_for()
+    {
+        const int Leaves = 1000;
+        var tree = new RevisionTree();
+        for (var n = 1; n <= Leaves; n++)
+        {
+            tree.Merge([.. Enumerable.Range(0, 200).Select(back => Hashed(200 - back, (n * 1000) + back))], deleted: n % 2 is 0);
+        }
+        Assert.Equal(Leaves * 200, tree.Count);
+        tree.Stem(1000, most: 50_000);
+        Assert.Equal((Leaves, 50_000), (tree.Leaves().Count, tree.Count));
+        tree.Stem(1000, most: 10);
+        Assert.Equal((Leaves, Leaves), (tree.Leaves().Count, tree.Count));
+        Assert.Equal(tree.Leaves(), RevisionTree.Read(tree.ToBytes()).Leaves());
+    }
+
+    [Fact]
     public void A_purge_takes_a_leaf_with_what_led_to_it_alone()
     {
         var tree = new RevisionTree();

@@ -46,6 +46,19 @@ public sealed class SyncMemoryTests(SyncService service) : IClassFixture<SyncSer
     }
 
     [Fact]
+    public async Task Four_attachments_at_once()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(async n =>
+        {
+            using var content = Film((char)('a' + n));
+            await SyncClient.ReadAsync(await _client.Http.PutAsync($"large/film{n}/film.mp4", content), 201);
+        }));
+        var lengths = await Task.WhenAll(Enumerable.Range(0, 4).Select(n => ReadAsync(new(HttpMethod.Get, $"large/film{n}/film.mp4"))));
+        Assert.All(lengths, length => Assert.Equal(Length, length));
+        AssertAlive();
+    }
+
+    [Fact]
     public async Task An_attachment_in_parts()
     {
         using var parts = new MultipartContent("related", "b0undary")
@@ -125,7 +138,7 @@ public sealed class SyncMemoryTests(SyncService service) : IClassFixture<SyncSer
 
     private void AssertAlive() => Assert.All(_processes, process => Assert.False(process.HasExited));
 
-    private static StreamContent Film() => new(new Repeated(Encoding.ASCII.GetBytes(new string('x', 1 << 20)), Megabytes)) { Headers = { ContentType = new("video/mp4"), ContentLength = Length } };
+    private static StreamContent Film(char of = 'x') => new(new Repeated(Encoding.ASCII.GetBytes(new string(of, 1 << 20)), Megabytes)) { Headers = { ContentType = new("video/mp4"), ContentLength = Length } };
 
     private async Task StartAsync(string assembly, string address, params (string Key, string Value)[] environment)
     {

@@ -40,7 +40,7 @@ public sealed class TombstoneTests(SyncService service) : IClassFixture<SyncServ
         await service.CountAsync("with old as (update sync.blob set created_at = now() - interval '2 hours' where db_id in (select id from sync.database where owner = $1) returning 1) select count(*) from old", user);
         await CompactAsync(client);
         var info = await client.GetAsync("notes");
-        Assert.Equal((1, 0, 2), ((int)info["doc_count"]!, (int)info["doc_del_count"]!, (int)info["sizes"]!["active"]!));
+        Assert.Equal((1, 0, 2 + 19), ((int)info["doc_count"]!, (int)info["doc_del_count"]!, (int)info["sizes"]!["active"]!));
         Assert.Equal("missing", (string?)(await client.GetAsync("notes/gone", 404))["reason"]);
         Assert.Equal(0, await service.CountAsync("""
             select (select count(*) from sync.body b join sync.database s on s.id = b.db_id where s.owner = $1) + (select count(*) from sync.blob b join sync.database s on s.id = b.db_id where s.owner = $1)
@@ -89,8 +89,18 @@ public sealed class TombstoneTests(SyncService service) : IClassFixture<SyncServ
         await service.CountAsync("""
             with old as (update sync.document set deleted_at = now() - interval '31 days' where doc_id < '2' and db_id in (select id from sync.database where owner = $1) returning 1) select count(*) from old
             """, user);
+        var (silent, seen) = (Guid.NewGuid(), Guid.NewGuid());
+        await service.CountAsync($"""
+            with known as (
+                insert into sync.device (db_id, device_id, user_id, asked_seq, seen_at)
+                select s.id, d.id, s.owner, 9, now() - d.age from sync.database s, (values ('{silent}'::uuid, interval '91 days'), ('{seen}', interval '89 days')) as d (id, age) where s.owner = $1 returning 1)
+            select count(*) from known
+            """, user);
         await using var another = service.Start();
         await Eventually.TrueAsync(async () => await ChangedAsync(client) is ["2"], Patience);
+        // What a device left behind that did not come back goes too.
+        Assert.Equal(1, await service.CountAsync($"select count(*) from sync.device where user_id = $1 and device_id = '{seen}'", user));
+        Assert.Equal(1, await service.CountAsync("select count(*) from sync.device where user_id = $1", user));
     }
 
     [Fact]

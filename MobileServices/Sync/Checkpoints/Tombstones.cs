@@ -119,7 +119,7 @@ internal sealed class Tombstones(NpgsqlDataSource source, DatabaseStore database
             with gone as (
                 delete from sync.document where db_id = @databaseId and doc_id in (
                     select d.doc_id from sync.database s join sync.document d on {Forgotten} where s.id = @databaseId order by d.deleted_at limit {BatchRows})
-                returning doc_id, octet_length(body) as bytes, attachments),
+                returning doc_id, octet_length(body) + octet_length(tree) as bytes, attachments),
             bodies as (
                 delete from sync.body where db_id = @databaseId and doc_id in (select doc_id from gone) returning octet_length(body) as bytes, attachments),
             counted as (

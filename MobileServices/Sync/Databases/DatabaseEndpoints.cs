@@ -172,6 +172,11 @@ internal static class DatabaseEndpoints
     {
         var call = SyncCall.ToOwn(http);
         using var body = await bodies.ReadAsync(call, emptyIsObject: true);
+        if (body.IsEmpty)
+        {
+            throw SyncException.Bad("Request body must be a JSON object");
+        }
+        CheckSecurity(body.Object);
         var text = body.Object.GetRawText();
         if (text.Length > 65_536)
         {
@@ -179,6 +184,29 @@ internal static class DatabaseEndpoints
         }
         await databases.SetAsync((await databases.FindAsync(call)).Id, "security", text, call.Aborted);
         await http.Response.OkAsync();
+    }
+
+    /// <summary>Names and roles are lists of texts where they are there; other members are anybody's own.</summary>
+    private static void CheckSecurity(JsonElement security)
+    {
+        foreach (var part in (string[])["admins", "members"])
+        {
+            if (!security.TryGetProperty(part, out var who))
+            {
+                continue;
+            }
+            if (who.ValueKind is not JsonValueKind.Object)
+            {
+                throw SyncException.Bad($"{part} must be a JSON object.");
+            }
+            foreach (var list in (string[])["names", "roles"])
+            {
+                if (who.TryGetProperty(list, out var texts) && (texts.ValueKind is not JsonValueKind.Array || texts.EnumerateArray().Any(text => text.ValueKind is not JsonValueKind.String)))
+                {
+                    throw SyncException.Bad($"{part}.{list} must be a JSON list of strings.");
+                }
+            }
+        }
     }
 
     /// <summary>Takes revisions out as if they had never been; they are not told of to other peers.</summary>

@@ -31,6 +31,7 @@ internal sealed class DatabaseRow
     /// <summary>Tombstones up to here may be gone.</summary>
     public long Horizon { get; init; }
 
+    /// <summary>Of bodies and of trees.</summary>
     public long BodyBytes { get; init; }
 
     public long AttachmentBytes { get; init; }
@@ -218,7 +219,7 @@ internal sealed class DatabaseStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
             where b.db_id = @id and d.db_id = @id and d.doc_id = b.doc_id and (@keep::interval is null or b.stored_at < now() - @keep)
               and not (b.rev = any (string_to_array(replace(coalesce(d.others, ''), '!', ''), ' ')));
             update sync.database set
-                body_bytes = coalesce((select sum(octet_length(body)) from sync.document where db_id = @id), 0) + coalesce((select sum(octet_length(body)) from sync.body where db_id = @id), 0)
+                body_bytes = coalesce((select sum(octet_length(body) + octet_length(tree)) from sync.document where db_id = @id), 0) + coalesce((select sum(octet_length(body)) from sync.body where db_id = @id), 0)
             where id = @id;
             """, new { id, keep }, transaction, commandTimeout: 300, cancellationToken: ct));
         await DropContentAsync(connection, id, ct);

@@ -9,6 +9,9 @@ internal static class BulkEndpoints
 {
     private const int MostAtOnce = 10_000;
 
+    /// <summary>Of all <c>_revisions</c> of a request; with ids as long as they are everywhere a body of the default size holds no more.</summary>
+    private const int MostRevsAtOnce = 1_000_000;
+
     public static async Task WriteAsync(HttpContext http, DocumentWrites writes, RequestBodies bodies, LocalDocuments local, DatabaseStore databases)
     {
         var call = SyncCall.ToWrite(http);
@@ -22,6 +25,10 @@ internal static class BulkEndpoints
         {
             throw SyncException.TooLarge($"There are more than {MostAtOnce} documents. Send less at a time.");
         }
+        if (docs.EnumerateArray().Sum(RevsOf) > MostRevsAtOnce)
+        {
+            throw SyncException.TooLarge($"There are more than {MostRevsAtOnce} revisions in _revisions. Send less at a time.");
+        }
         var rows = new List<Row>(docs.GetArrayLength());
         foreach (var json in docs.EnumerateArray())
         {
@@ -34,6 +41,9 @@ internal static class BulkEndpoints
         await writes.WriteAsync(call, [.. rows.Select(row => row.Edit).OfType<Edit>()]);
         await AnswerAsync(http, rows, isReplicated);
     }
+
+    private static int RevsOf(JsonElement json) => json.ValueKind is JsonValueKind.Object && json.TryGetProperty("_revisions", out var revisions)
+        && revisions.ValueKind is JsonValueKind.Object && revisions.TryGetProperty("ids", out var ids) && ids.ValueKind is JsonValueKind.Array ? ids.GetArrayLength() : 0;
 
     private static async Task<Row> ReadAsync(SyncCall call, JsonElement json, bool isReplicated, LocalDocuments local)
     {

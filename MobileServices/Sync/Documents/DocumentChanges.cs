@@ -46,7 +46,7 @@ internal sealed class DocumentChanges
         for (var i = 0; i < _count; i++)
         {
             var document = changed[i];
-            document.Tree.Stem(database.RevsLimit);
+            document.Tree.Stem(database.RevsLimit, SyncOptions.MostRevs);
             var leaves = document.Tree.Leaves();
             var winner = leaves[0];
             _ids[i] = document.Id;
@@ -55,6 +55,7 @@ internal sealed class DocumentChanges
             _deleted[i] = winner.Deleted;
             _others[i] = leaves.Count is 1 ? null : string.Join(' ', leaves.Skip(1).Select(leaf => leaf.Deleted ? $"{leaf.Rev}!" : leaf.Rev.ToString()));
             _trees[i] = document.Tree.ToBytes();
+            _bytes += _trees[i].Length - document.StoredTreeBytes;
             foreach (var (rev, fresh) in document.Fresh)
             {
                 _bytes += fresh.Body.Length;

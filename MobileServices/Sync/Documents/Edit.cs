@@ -55,6 +55,9 @@ internal sealed class OpenDocument(string id)
 
     public string? StoredAttachments { get; set; }
 
+    /// <summary>How many bytes its tree has in the table.</summary>
+    public int StoredTreeBytes { get; set; }
+
     public bool IsChanged => Fresh.Count > 0;
 
     /// <summary>The bodies that came in this transaction.</summary>

@@ -54,7 +54,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
                 edit.Failure = failure;
             }
         }
-        await Merger.MergeAsync(connection, database.Id, documents.Values.Where(document => document.IsChanged), options.Value.Merge.GetValueOrDefault(key.Name), ct);
+        await Merger.MergeAsync(connection, database, documents.Values.Where(document => document.IsChanged), options.Value, ct);
         var changed = documents.Values.Where(document => document.IsChanged).ToList();
         if (changed.Count is 0)
         {
@@ -103,7 +103,8 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
             var document = documents[reader.GetString(0)];
             document.StoredRev = reader.GetString(1);
             document.StoredDeleted = reader.GetBoolean(2);
-            document.Tree = RevisionTree.Read(reader.GetFieldValue<byte[]>(3));
+            var tree = reader.GetFieldValue<byte[]>(3);
+            (document.Tree, document.StoredTreeBytes) = (RevisionTree.Read(tree), tree.Length);
             document.StoredAttachments = reader.IsDBNull(4) ? null : reader.GetString(4);
         }
         await reader.NextResultAsync(ct);
@@ -191,10 +192,12 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
             return;
         }
         CheckRoom(database, sent);
+        // What is further back would be forgotten after it, unless it leads to what is known.
+        var kept = path.Count > database.RevsLimit ? path[..Math.Max(database.RevsLimit, path.FindIndex(document.Tree.Contains) + 1)] : path;
+        CheckLeaves(document.Tree, kept);
         var attachments = await AttachAsync(connection, database.Id, document, sent, path.Skip(1), path[0].Generation, ct);
         await validation.CheckAsync(connection, document, edit, path.Skip(1), path[0], attachments, ct);
-        // What is further back would be forgotten after it.
-        document.Tree.Merge(path.Count > database.RevsLimit ? path[..database.RevsLimit] : path, sent.Deleted);
+        document.Tree.Merge(kept, sent.Deleted);
         document.Fresh[path[0]] = new(sent.Deleted, sent.Body, attachments);
         edit.Written = path[0];
     }
@@ -206,6 +209,18 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         if (isFull)
         {
             throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some and compact it.");
+        }
+    }
+
+    /// <summary>
+    /// What goes on from a leaf is always taken, a deletion too. At any other word than <c>forbidden</c> PouchDB would try the document again for ever, and
+    /// nothing after it would be replicated.
+    /// </summary>
+    private void CheckLeaves(RevisionTree tree, List<Rev> path)
+    {
+        if (tree.Count > 0 && tree.LeavesWith(path) is var leaves && leaves > options.Value.MostLeaves && leaves > tree.Leaves().Count)
+        {
+            throw new SyncException(403, "forbidden", $"The document has {tree.Leaves().Count} leaves, deleted ones included, which is as many as it may (Sync:MostLeaves). Edit one of them, or purge some.");
         }
     }
 
@@ -242,12 +257,20 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
     private static async Task<List<Attachment>> AttachmentsOfAsync(
         NpgsqlConnection connection, long databaseId, OpenDocument document, IEnumerable<Rev> ancestors, CancellationToken ct)
     {
-        var known = document.Fresh.ToDictionary(one => one.Key.ToString(), one => one.Value.Attachments);
+        var known = new Dictionary<string, string?>(StringComparer.Ordinal);
+        var path = new List<string>();
+        foreach (var rev in ancestors)
+        {
+            path.Add(rev.ToString());
+            if (document.Fresh.TryGetValue(rev, out var fresh))
+            {
+                known[path[^1]] = fresh.Attachments;
+            }
+        }
         if (document.StoredRev is { } winner)
         {
             known[winner] = document.StoredAttachments;
         }
-        var path = ancestors.Select(rev => rev.ToString()).ToList();
         var others = path.Where(rev => !known.ContainsKey(rev)).ToArray();
         if (document.StoredRev is not null && others.Length > 0)
         {

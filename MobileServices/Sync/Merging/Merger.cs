@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Dapper;
 using MobileServices.Sync.Attachments;
+using MobileServices.Sync.Databases;
 using MobileServices.Sync.Documents;
 using MobileServices.Sync.Revisions;
 using Npgsql;
@@ -13,24 +14,31 @@ namespace MobileServices.Sync.Merging;
 /// tombstone that names the result (<c>merged</c>). So whoever has the tree knows what a merge holds, and a branch that goes on from a merged leaf is
 /// merged from there on.
 /// </summary>
-internal sealed class Merger(NpgsqlConnection connection, long databaseId, OpenDocument document, MergeOptions rules)
+internal sealed class Merger(NpgsqlConnection connection, long databaseId, OpenDocument document, MergeOptions rules, int mostBytes, int tries)
 {
     private const string Merged = "merged";
+
+    /// <summary>How many pairs a transaction tries that cannot be merged, and how many of each document at least. What is not tried stays a conflict, until the next write at least.</summary>
+    private const int Tries = 1000;
+    private const int LeastTries = 10;
 
     private sealed record Body(string? Text, string? Attachments, bool Deleted);
 
     /// <summary>What each merge holds besides its parent in the tree.</summary>
     private readonly Dictionary<Rev, List<Rev>> _holds = [];
 
-    public static async Task MergeAsync(NpgsqlConnection connection, long databaseId, IEnumerable<OpenDocument> changed, MergeOptions? rules, CancellationToken ct)
+    private int _tries = tries;
+
+    public static async Task MergeAsync(NpgsqlConnection connection, DatabaseRow database, IEnumerable<OpenDocument> changed, SyncOptions options, CancellationToken ct)
     {
-        if (rules is null)
+        if (!options.Merge.TryGetValue(database.Name, out var rules))
         {
             return;
         }
-        foreach (var document in changed.Where(document => !document.Id.StartsWith("_design/", StringComparison.Ordinal) && Living(document).Skip(1).Any()))
+        var conflicts = changed.Where(document => !document.Id.StartsWith("_design/", StringComparison.Ordinal) && Living(document).Skip(1).Any()).ToList();
+        foreach (var document in conflicts)
         {
-            await new Merger(connection, databaseId, document, rules).RunAsync(ct);
+            await new Merger(connection, database.Id, document, rules, options.DocumentBytes, Math.Max(LeastTries, Tries / conflicts.Count)).RunAsync(ct);
         }
     }
 
@@ -40,53 +48,79 @@ internal sealed class Merger(NpgsqlConnection connection, long databaseId, OpenD
     {
         await ReadHoldsAsync(ct);
         var left = new HashSet<Rev>();
-        while (Living(document).FirstOrDefault(rev => !left.Contains(rev)) is { Generation: > 0 } winner)
+        // All that the winner holds. A merge holds what both did, so it is not looked for again.
+        var (of, past) = (default(Rev), new HashSet<Rev>());
+        while (_tries > 0 && Living(document).FirstOrDefault(rev => !left.Contains(rev)) is { Generation: > 0 } winner)
         {
-            var merged = false;
-            foreach (var loser in Living(document).SkipWhile(rev => rev != winner).Skip(1).ToList())
+            if (winner != of)
             {
-                if (await TryMergeAsync(winner, loser, ct))
-                {
-                    merged = true;
-                    break;
-                }
+                (of, past) = (winner, Past(winner));
             }
-            if (!merged)
+            if (await TryMergeAsync(winner, past, ct) is { } result)
+            {
+                of = result;
+            }
+            else
             {
                 left.Add(winner);
             }
         }
     }
 
-    /// <returns>False when the conflict is to stay: the rules ask a person, the common ancestor is known by name alone, or there is no generation left.</returns>
-    private async Task<bool> TryMergeAsync(Rev winner, Rev loser, CancellationToken ct)
+    /// <summary>With the first of the leaves after it that can be.</summary>
+    /// <param name="past">What the winner holds, and then the result.</param>
+    private async Task<Rev?> TryMergeAsync(Rev winner, HashSet<Rev> past, CancellationToken ct)
     {
-        if (winner.Generation is Rev.MostGenerations)
+        var mine = await BodyAsync(winner, ct);
+        foreach (var loser in Living(document).SkipWhile(rev => rev != winner).Skip(1).ToList())
         {
-            return false;
+            var held = Past(loser);
+            if (await TryMergeAsync(winner, mine, loser, CommonAncestor(past, held), ct) is { } result)
+            {
+                past.UnionWith(held);
+                past.Add(result);
+                return result;
+            }
+            if (--_tries <= 0)
+            {
+                break;
+            }
         }
-        var ancestor = CommonAncestor(winner, loser);
+        return null;
+    }
+
+    /// <returns>Null when the conflict is to stay: the rules ask a person, the common ancestor is known by name alone, there is no generation left, or the result would be larger than a document may be.</returns>
+    private async Task<Rev?> TryMergeAsync(Rev winner, Body one, Rev loser, Rev? ancestor, CancellationToken ct)
+    {
+        if (winner.Generation is Rev.MostGenerations || one.Text is not { } mine)
+        {
+            return null;
+        }
         var before = ancestor is { } rev ? await BodyAsync(rev, ct) : new("{}", null, false);
-        if (before.Text is null || await BodyAsync(winner, ct) is not { Text: { } mine } one || await BodyAsync(loser, ct) is not { Text: { } theirs } other)
+        if (before.Text is null || await BodyAsync(loser, ct) is not { Text: { } theirs } other)
         {
-            return false;
+            return null;
         }
-        if (FieldMerge.Merge(Encoding.UTF8.GetBytes(before.Text), Encoding.UTF8.GetBytes(mine), Encoding.UTF8.GetBytes(theirs), rules) is not { } body)
+        var body = FieldMerge.Merge(Encoding.UTF8.GetBytes(before.Text), Encoding.UTF8.GetBytes(mine), Encoding.UTF8.GetBytes(theirs), rules);
+        if (body is null || body.Length > mostBytes)
         {
-            return false;
+            return null;
         }
         var result = new Resolution(winner, body, Attachments(before.Attachments, one.Attachments, other.Attachments), ClosesOthers: false).Apply(document)!.Value;
         Resolution.Close(document, loser, JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string> { [Merged] = result.ToString() }));
         Hold(result, loser);
-        return true;
+        return result;
     }
 
     /// <summary>The newest revision that both come from, through merges too.</summary>
-    private Rev? CommonAncestor(Rev one, Rev other)
+    private static Rev? CommonAncestor(HashSet<Rev> past, HashSet<Rev> other)
     {
-        var past = Past(one);
-        past.IntersectWith(Past(other));
-        return past.Count is 0 ? null : past.Max();
+        Rev? newest = null;
+        foreach (var rev in other.Where(past.Contains))
+        {
+            newest = newest is { } known && known.CompareTo(rev) > 0 ? known : rev;
+        }
+        return newest;
     }
 
     private HashSet<Rev> Past(Rev rev)
@@ -105,15 +139,39 @@ internal sealed class Merger(NpgsqlConnection connection, long databaseId, OpenD
 
     private async Task ReadHoldsAsync(CancellationToken ct)
     {
+        var stored = new List<string>();
         foreach (var leaf in document.Tree.Leaves().Where(leaf => leaf.Deleted))
         {
-            if (await BodyAsync(leaf.Rev, ct) is { Text: { } text } && document.Tree.PathOf(leaf.Rev) is [_, var closed, ..])
+            if (document.Fresh.TryGetValue(leaf.Rev, out var fresh))
             {
-                using var json = JsonDocument.Parse(text, new() { MaxDepth = 1100 });
-                if (json.RootElement.TryGetProperty(Merged, out var named) && named.ValueKind is JsonValueKind.String && Rev.TryParse(named.GetString(), out var result))
-                {
-                    Hold(result, closed);
-                }
+                ReadHold(leaf.Rev, Encoding.UTF8.GetString(fresh.Body));
+            }
+            else
+            {
+                stored.Add(leaf.Rev.ToString());
+            }
+        }
+        if (stored.Count is 0)
+        {
+            return;
+        }
+        const string From = "where db_id = @databaseId and doc_id = @Id and rev = any (@revs) and position(@Merged in body) > 0";
+        await foreach (var (rev, text) in connection.QueryUnbufferedAsync<(string, string)>(
+            $"select rev, body from sync.document {From} union all select rev, body from sync.body {From}", new { databaseId, document.Id, revs = stored.ToArray(), Merged }).WithCancellation(ct))
+        {
+            ReadHold(Rev.TryParse(rev, out var leaf) ? leaf : default, text);
+        }
+    }
+
+    /// <summary>The note in a tombstone.</summary>
+    private void ReadHold(Rev leaf, string text)
+    {
+        if (document.Tree.ParentOf(leaf) is { } closed)
+        {
+            using var json = JsonDocument.Parse(text, new() { MaxDepth = 1100 });
+            if (json.RootElement.TryGetProperty(Merged, out var named) && named.ValueKind is JsonValueKind.String && Rev.TryParse(named.GetString(), out var result))
+            {
+                Hold(result, closed);
             }
         }
     }

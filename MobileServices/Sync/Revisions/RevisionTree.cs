@@ -4,11 +4,20 @@ namespace MobileServices.Sync.Revisions;
 /// All revisions of a document that are remembered, each after its parent. A document has one winning leaf, the same on every peer: one that is not
 /// deleted before one that is, then the higher generation, then the greater hash.
 /// </summary>
-internal sealed class RevisionTree
+internal sealed partial class RevisionTree
 {
     private const int NoParent = -1;
 
+    /// <summary>Look-ups in a tree for which no dictionary is made; most trees are small, or are asked for their newest alone.</summary>
+    private const int FewLookUps = 8;
+
+    private static readonly Comparer<Leaf> WinnersFirst = Comparer<Leaf>.Create(
+        static (one, other) => one.Deleted != other.Deleted ? one.Deleted.CompareTo(other.Deleted) : other.Rev.CompareTo(one.Rev));
+
     private readonly List<Node> _nodes;
+    private Dictionary<Rev, int>? _places;
+    private List<Leaf>? _leaves;
+    private int _lookUps;
 
     public RevisionTree() => _nodes = [];
 
@@ -20,17 +29,27 @@ internal sealed class RevisionTree
 
     public static RevisionTree Read(ReadOnlySpan<byte> bytes) => new(TreeCode.Read(bytes));
 
-    public byte[] ToBytes() => TreeCode.Write(_nodes);
+    public byte[] ToBytes()
+    {
+        Sort();
+        return TreeCode.Write(_nodes);
+    }
 
     public bool Contains(Rev rev) => Find(rev) >= 0;
 
-    public bool IsLeaf(Rev rev) => Find(rev) is >= 0 and var index && !HasChild(index);
+    public bool IsLeaf(Rev rev) => Find(rev) is >= 0 and var index && IsLeaf(index);
 
     public bool IsDeleted(Rev rev) => Find(rev) is >= 0 and var index && _nodes[index].Deleted;
 
-    /// <summary>In the order of winners.</summary>
+    public Rev? ParentOf(Rev rev) => Find(rev) is >= 0 and var index && _nodes[index].Parent is >= 0 and var parent ? _nodes[parent].Rev : null;
+
+    /// <summary>In the order of winners; not to be changed.</summary>
     public List<Leaf> Leaves()
     {
+        if (_leaves is not null)
+        {
+            return _leaves;
+        }
         var isParent = new bool[_nodes.Count];
         foreach (var node in _nodes)
         {
@@ -47,8 +66,8 @@ internal sealed class RevisionTree
                 leaves.Add(new(_nodes[index].Rev, _nodes[index].Deleted));
             }
         }
-        leaves.Sort(static (one, other) => one.Deleted != other.Deleted ? one.Deleted.CompareTo(other.Deleted) : other.Rev.CompareTo(one.Rev));
-        return leaves;
+        leaves.Sort(WinnersFirst);
+        return _leaves = leaves;
     }
 
     /// <summary>From that revision to the oldest that is remembered.</summary>
@@ -63,10 +82,38 @@ internal sealed class RevisionTree
     }
 
     /// <summary>The leaves that came of a revision; itself when it is one.</summary>
-    public List<Leaf> LeavesUnder(Rev rev) => Leaves().FindAll(leaf => PathOf(leaf.Rev).Contains(rev));
+    public List<Leaf> LeavesUnder(Rev rev)
+    {
+        Sort();
+        var top = Find(rev);
+        if (top < 0)
+        {
+            return [];
+        }
+        var isUnder = new bool[_nodes.Count];
+        isUnder[top] = true;
+        for (var index = top + 1; index < _nodes.Count; index++)
+        {
+            isUnder[index] = _nodes[index].Parent is >= 0 and var parent && isUnder[parent];
+        }
+        return Leaves().FindAll(leaf => isUnder[Find(leaf.Rev)]);
+    }
 
     /// <summary>Adds a child to a revision of the tree, or a root without one.</summary>
-    public void Add(Rev rev, Rev? parent, bool deleted) => _nodes.Add(new(rev, parent is { } known ? Find(known) : NoParent, deleted));
+    public void Add(Rev rev, Rev? parent, bool deleted)
+    {
+        var under = parent is { } known ? Find(known) : NoParent;
+        IsParent(under);
+        Append(new(rev, under, deleted));
+        IsNewLeaf(rev, deleted);
+    }
+
+    /// <summary>How many leaves there are once <see cref="Merge"/> has taken in a revision that is not known.</summary>
+    public int LeavesWith(IReadOnlyList<Rev> path)
+    {
+        AgreesUpTo(path, out var leaves);
+        return Leaves().Count + 1 - leaves;
+    }
 
     /// <summary>Joins a revision with its ancestors, newest first, as another peer tells of them.</summary>
     /// <returns>False when it was known, so that nothing came of it but perhaps older ancestors.</returns>
@@ -77,90 +124,25 @@ internal sealed class RevisionTree
             return false;
         }
         // Both may be long: no look through the tree for each step.
-        var places = new Dictionary<Rev, int>(_nodes.Count);
-        for (var index = 0; index < _nodes.Count; index++)
-        {
-            places[_nodes[index].Rev] = index;
-        }
+        var places = Places();
         var parent = NoParent;
-        for (var i = path.Count - 1; i >= 0; i--)
+        for (var i = AgreesUpTo(path, out _) - 1; i >= 0; i--)
         {
             if (!places.TryGetValue(path[i], out var known))
             {
-                known = _nodes.Count;
-                _nodes.Add(new(path[i], parent, i is 0 && deleted));
+                IsParent(parent);
+                known = Append(new(path[i], parent, i is 0 && deleted));
             }
             else if (_nodes[known].Parent is NoParent && parent >= 0)
             {
                 // This peer remembers less of the past than the other does. A parent is one generation below, so no circle comes of it.
+                IsParent(parent);
                 _nodes[known] = _nodes[known] with { Parent = parent };
             }
             parent = known;
         }
-        Sort();
+        IsNewLeaf(path[0], deleted);
         return true;
-    }
-
-    /// <summary>Forgets ancestors that are further than that from every leaf.</summary>
-    public void Stem(int limit)
-    {
-        if (_nodes.Count <= limit)
-        {
-            return;
-        }
-        var kept = new bool[_nodes.Count];
-        foreach (var leaf in Leaves())
-        {
-            var index = Find(leaf.Rev);
-            for (var distance = 0; distance < limit && index >= 0; distance++, index = _nodes[index].Parent)
-            {
-                kept[index] = true;
-            }
-        }
-        Keep(kept);
-    }
-
-    /// <summary>Takes leaves out for good, with the ancestors that nothing else came of.</summary>
-    /// <returns>Those that were leaves.</returns>
-    public List<Rev> Purge(IEnumerable<Rev> revs)
-    {
-        var purged = revs.Distinct().Where(IsLeaf).ToList();
-        var children = new int[_nodes.Count];
-        foreach (var node in _nodes.Where(node => node.Parent >= 0))
-        {
-            children[node.Parent]++;
-        }
-        var kept = new bool[_nodes.Count];
-        Array.Fill(kept, true);
-        foreach (var rev in purged)
-        {
-            for (var index = Find(rev); index >= 0 && children[index] is 0; index = _nodes[index].Parent)
-            {
-                kept[index] = false;
-                if (_nodes[index].Parent >= 0)
-                {
-                    children[_nodes[index].Parent]--;
-                }
-            }
-        }
-        Keep(kept);
-        return purged;
-    }
-
-    private void Keep(bool[] kept)
-    {
-        var moved = new int[_nodes.Count];
-        var count = 0;
-        for (var index = 0; index < _nodes.Count; index++)
-        {
-            moved[index] = kept[index] ? count : NoParent;
-            if (kept[index])
-            {
-                var node = _nodes[index];
-                _nodes[count++] = node with { Parent = node.Parent >= 0 ? moved[node.Parent] : NoParent };
-            }
-        }
-        _nodes.RemoveRange(count, _nodes.Count - count);
     }
 
     /// <summary>Parents before their children, when ancestors were put before a root.</summary>
@@ -184,23 +166,72 @@ internal sealed class RevisionTree
         var sorted = order.Select(index => _nodes[index] with { Parent = _nodes[index].Parent >= 0 ? place[_nodes[index].Parent] : NoParent }).ToList();
         _nodes.Clear();
         _nodes.AddRange(sorted);
+        _places = null;
     }
 
-    private bool HasChild(int parent)
+    /// <summary>
+    /// How much of a path can be in the tree. A revision has one parent: where the tree knows another one, who made the path is wrong, and what is older would
+    /// be a leaf without a body.
+    /// </summary>
+    /// <param name="leaves">How many of it are leaves.</param>
+    private int AgreesUpTo(IReadOnlyList<Rev> path, out int leaves)
     {
-        for (var index = _nodes.Count - 1; index >= 0; index--)
+        leaves = 0;
+        var known = NoParent;
+        for (var i = 0; i < path.Count && _nodes.Count > 0; i++)
         {
-            if (_nodes[index].Parent == parent)
+            if (known < 0)
             {
-                return true;
+                if (!Places().TryGetValue(path[i], out known))
+                {
+                    known = NoParent;
+                    continue;
+                }
+                leaves += IsLeaf(known) ? 1 : 0;
+            }
+            known = _nodes[known].Parent;
+            if (known >= 0 && i + 1 < path.Count && _nodes[known].Rev != path[i + 1])
+            {
+                return i + 1;
             }
         }
-        return false;
+        return path.Count;
+    }
+
+    private int Append(Node node)
+    {
+        _nodes.Add(node);
+        _places?.TryAdd(node.Rev, _nodes.Count - 1);
+        return _nodes.Count - 1;
+    }
+
+    private bool IsLeaf(int index) => Leaves().BinarySearch(new(_nodes[index].Rev, _nodes[index].Deleted), WinnersFirst) >= 0;
+
+    private void IsNewLeaf(Rev rev, bool deleted)
+    {
+        if (_leaves is not null)
+        {
+            var leaf = new Leaf(rev, deleted);
+            _leaves.Insert(~_leaves.BinarySearch(leaf, WinnersFirst), leaf);
+        }
+    }
+
+    /// <summary>Something comes of it, so it is no leaf any more.</summary>
+    private void IsParent(int index)
+    {
+        if (index >= 0 && _leaves?.BinarySearch(new(_nodes[index].Rev, _nodes[index].Deleted), WinnersFirst) is >= 0 and var leaf)
+        {
+            _leaves.RemoveAt(leaf);
+        }
     }
 
     /// <summary>The newest are asked for most.</summary>
     private int Find(Rev rev)
     {
+        if (_places is not null || (_nodes.Count > FewLookUps && ++_lookUps > FewLookUps))
+        {
+            return Places().GetValueOrDefault(rev, NoParent);
+        }
         for (var index = _nodes.Count - 1; index >= 0; index--)
         {
             if (_nodes[index].Rev == rev)
@@ -209,6 +240,19 @@ internal sealed class RevisionTree
             }
         }
         return NoParent;
+    }
+
+    private Dictionary<Rev, int> Places()
+    {
+        if (_places is null)
+        {
+            _places = new(_nodes.Count);
+            for (var index = 0; index < _nodes.Count; index++)
+            {
+                _places[_nodes[index].Rev] = index;
+            }
+        }
+        return _places;
     }
 
     internal readonly record struct Node(Rev Rev, int Parent, bool Deleted);
