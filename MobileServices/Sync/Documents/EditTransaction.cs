@@ -17,6 +17,9 @@ namespace MobileServices.Sync.Documents;
 /// </summary>
 internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source, BoundOutbox outbox, IOptions<SyncOptions> options)
 {
+    /// <summary>Where conflicts are merged, each leaves a closed leaf for good: so many times as many may be.</summary>
+    private const int LeavesOfMerges = 10;
+
     // The plans of both are kept, and may be as old as the empty table. Each leaves no choice but the key: a plan that reads a database's documents one by one
     // looks as good while there are few, and stays.
     internal const string ToReadDocuments = """
@@ -194,7 +197,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         CheckRoom(database, sent);
         // What is further back would be forgotten after it, unless it leads to what is known.
         var kept = path.Count > database.RevsLimit ? path[..Math.Max(database.RevsLimit, path.FindIndex(document.Tree.Contains) + 1)] : path;
-        CheckLeaves(document.Tree, kept);
+        CheckLeaves(document.Tree, kept, options.Value.Merge.ContainsKey(database.Name) ? options.Value.MostLeaves * LeavesOfMerges : options.Value.MostLeaves);
         var attachments = await AttachAsync(connection, database.Id, document, sent, path.Skip(1), path[0].Generation, ct);
         await validation.CheckAsync(connection, document, edit, path.Skip(1), path[0], attachments, ct);
         document.Tree.Merge(kept, sent.Deleted);
@@ -216,9 +219,9 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
     /// What goes on from a leaf is always taken, a deletion too. At any other word than <c>forbidden</c> PouchDB would try the document again for ever, and
     /// nothing after it would be replicated.
     /// </summary>
-    private void CheckLeaves(RevisionTree tree, List<Rev> path)
+    private static void CheckLeaves(RevisionTree tree, List<Rev> path, int most)
     {
-        if (tree.Count > 0 && tree.LeavesWith(path) is var leaves && leaves > options.Value.MostLeaves && leaves > tree.Leaves().Count)
+        if (tree.Count > 0 && tree.LeavesWith(path) is var leaves && leaves > most && leaves > tree.Leaves().Count)
         {
             throw new SyncException(403, "forbidden", $"The document has {tree.Leaves().Count} leaves, deleted ones included, which is as many as it may (Sync:MostLeaves). Edit one of them, or purge some.");
         }
