@@ -14,7 +14,7 @@ internal sealed class SyncOptions
     [Range(1, MostRevs, ErrorMessage = "Sync:RevsLimit must be from 1 to 100000.")]
     public int RevsLimit { get; init; } = 1000;
 
-    /// <summary>How many leaves a document may have, deleted ones included: branches that were not made from one another, as devices bring them that were offline.</summary>
+    /// <summary>How many leaves a document may have, and ten times as many with deleted ones: branches that were not made from one another, as devices bring them that were offline.</summary>
     [Range(10, 100_000, ErrorMessage = "Sync:MostLeaves must be from 10 to 100000.")]
     public int MostLeaves { get; init; } = 1000;
 

@@ -17,8 +17,8 @@ namespace MobileServices.Sync.Documents;
 /// </summary>
 internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] NpgsqlDataSource source, BoundOutbox outbox, IOptions<SyncOptions> options)
 {
-    /// <summary>Where conflicts are merged, each leaves a closed leaf for good: so many times as many may be.</summary>
-    private const int LeavesOfMerges = 10;
+    /// <summary>How many times as many leaves may be with those that are deleted: each conflict that is resolved leaves one for good.</summary>
+    private const int DeletedLeaves = 10;
 
     // The plans of both are kept, and may be as old as the empty table. Each leaves no choice but the key: a plan that reads a database's documents one by one
     // looks as good while there are few, and stays.
@@ -197,7 +197,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         CheckRoom(database, sent);
         // What is further back would be forgotten after it, unless it leads to what is known.
         var kept = path.Count > database.RevsLimit ? path[..Math.Max(database.RevsLimit, path.FindIndex(document.Tree.Contains) + 1)] : path;
-        CheckLeaves(document.Tree, kept, options.Value.Merge.ContainsKey(database.Name) ? options.Value.MostLeaves * LeavesOfMerges : options.Value.MostLeaves);
+        CheckLeaves(document.Tree, kept, sent.Deleted);
         var attachments = await AttachAsync(connection, database.Id, document, sent, path.Skip(1), path[0].Generation, ct);
         await validation.CheckAsync(connection, document, edit, path.Skip(1), path[0], attachments, ct);
         document.Tree.Merge(kept, sent.Deleted);
@@ -219,11 +219,18 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
     /// What goes on from a leaf is always taken, a deletion too. At any other word than <c>forbidden</c> PouchDB would try the document again for ever, and
     /// nothing after it would be replicated.
     /// </summary>
-    private static void CheckLeaves(RevisionTree tree, List<Rev> path, int most)
+    private void CheckLeaves(RevisionTree tree, List<Rev> path, bool deleted)
     {
-        if (tree.Count > 0 && tree.LeavesWith(path) is var leaves && leaves > most && leaves > tree.Leaves().Count)
+        var leaves = tree.Leaves();
+        if (leaves.Count is 0 || tree.LeavesWith(path) <= leaves.Count)
         {
-            throw new SyncException(403, "forbidden", $"The document has {tree.Leaves().Count} leaves, deleted ones included, which is as many as it may (Sync:MostLeaves). Edit one of them, or purge some.");
+            return;
+        }
+        var living = leaves.FindIndex(leaf => leaf.Deleted) is >= 0 and var first ? first : leaves.Count;
+        if (leaves.Count >= options.Value.MostLeaves * DeletedLeaves || (!deleted && living >= options.Value.MostLeaves))
+        {
+            throw new SyncException(403, "forbidden",
+                $"The document has {living} leaves and {leaves.Count - living} that are deleted, which is as many as it may (Sync:MostLeaves, and {DeletedLeaves} times as many with deleted ones). Edit one of them, or purge some.");
         }
     }
 
