@@ -8,14 +8,14 @@ namespace MobileIntegration.Tests.MobileServices.Sync;
 /// <summary>What SQL leaves out is never hit, and a document that is not hit seldom comes.</summary>
 public sealed class SelectorSqlTests(SyncService service) : IClassFixture<SyncService>
 {
-    private const string Odd = "x\\\"') or 1 = 1; drop table sync.document; --";
+    private const string Odd = "x\\\"') or 1 = 1; drop table document; --";
 
     private static readonly string[] Values =
     [
         "null", "false", "true", "0", "-0", "1", "1.0", "10e-1", "2", "-1", "1.5", "0.1", "1e-400", "1.0000000000000000000000000000000000000000001", "0.99999999999999999999999999999999999999999",
         "9007199254740992", "9007199254740993", "12345678901234567890123", "1e308", "1e400", "-1e400", "1e200000", "1e-20000",
         "\"\"", "\"a\"", "\"ab\"", "\"\\u0061\"", "\"a/b\"", "\"a\\/b\"", "\"a\\u0000b\"", "\"\\ud800\"", "\"\\\"\\\\ud800\\\"\"", "\"\\ud83d\\ude00\"", "\"😀\"", "\"é\"", "\"\\uffff\"", "\"null\"", "\"1\"", "\"x\\\"y\"", "\"a\\nb\"", $"\"{Odd}\"",
-        "[]", "[[]]", "[null]", "[1]", "[1.0,\"a\"]", "[\"a\",\"ab\",[\"a\"]]", "[{\"a\":1},{\"b\":\"a\"}]", "{}", "{\"a\":1}", "{\"a\":\"a\",\"b\":null}", "{\"b\":null,\"a\":\"a\"}", "{\"0\":1}", "{\"\\ud800\":1}",
+        "[]", "[[]]", "[null]", "[1]", "[1.0,\"a\"]", "[\"a\",\"ab\",[\"a\"]]", "[{\"a\":1},{\"b\":\"a\"}]", "{}", "{\"a\":1}", "{\"a\":\"a\",\"b\":null}", "{\"b\":null,\"a\":\"a\"}", "{\"0\":1}",
     ];
 
     private static readonly string[] Names = ["a", "b", "c", "c.d", "a.a", "a.0", "a\\\\.b", "", "é", "k/l", "_id", "_rev", "_rev.x", "_attachments.x", "a.", "n\\u0000", Odd];
@@ -35,6 +35,7 @@ public sealed class SelectorSqlTests(SyncService service) : IClassFixture<SyncSe
         await using var source = NpgsqlDataSource.Create(service.Database);
         await SetAsync(source, "d1", """{"a":1,"b":"a","a":2}""");
         await SetAsync(source, "d2", """{"a":{"a":1,"a":2},"b":{"a":"a","a":"a"}}""");
+        await SetAsync(source, "d4", """{"a":{"\ud800":1},"b":"a"}""");
         await SetAsync(source, "d3", "{ \"a\" :\t\"a\" , \"b\":[ 1 ]}");
         var all = await PageAsync(source, null);
         Assert.Equal(150, all.Count);
@@ -72,7 +73,7 @@ public sealed class SelectorSqlTests(SyncService service) : IClassFixture<SyncSe
     [InlineData("""{"$or":[{"n":7},{"who":"x9"}]}""", false, true, 3)]
     [InlineData("""{"$not":{"n":{"$ne":7}}}""", false, true, 2)]
     [InlineData("""{"tags":{"$in":["t7",5]}}""", false, true, 2)]
-    [InlineData("""{"tags":{"$elemMatch":{"$gt":"t997"}},"n":{"$exists":true}}""", false, true, 3)]
+    [InlineData("""{"tags":{"$elemMatch":{"$gt":"t997"}},"n":{"$exists":true}}""", false, true, 2)]
     [InlineData("""{"_id":{"$in":["d7","d8"]}}""", false, true, 3)]
     [InlineData("""{"none":{"$lt":7}}""", true, false, 1)]
     public async Task A_statement_answers_few_rows_where_few_are_hit(string selector, bool byText, bool byJson, int rows)
@@ -98,7 +99,7 @@ public sealed class SelectorSqlTests(SyncService service) : IClassFixture<SyncSe
             var found = await client.PostAsync("long/_find", """{"selector":{"who":"x7","n":{"$gt":1000}},"execution_stats":true,"fields":["_id"],"limit":6}""");
             Assert.Equal(["d1007", "d1507", "d2007", "d2507", "d3007", "d3507"], Ids(found));
             Assert.Equal(3508, (int)found["execution_stats"]!["total_docs_examined"]!);
-            var next = await client.PostAsync("long/_find", $$"""{"selector":{"who":"x7","n":{"$gt":1000}},"execution_stats":true,"bookmark":"{{found["bookmark"]}}"}""");
+            var next = await client.PostAsync("long/_find", $$$"""{"selector":{"who":"x7","n":{"$gt":1000}},"execution_stats":true,"bookmark":"{{{found["bookmark"]}}}"}""");
             Assert.Equal(["d4007", "d4507"], Ids(next));
             Assert.Equal(1492, (int)next["execution_stats"]!["total_docs_examined"]!);
             Assert.Equal(["d4001", "d3001", "d2001", "d1001", "d0001"], Ids(await client.PostAsync("long/_find", $$$"""{"selector":{"{{{Odd}}}":"y1"},"sort":[{"n":"desc"}]}""")));
@@ -110,7 +111,7 @@ public sealed class SelectorSqlTests(SyncService service) : IClassFixture<SyncSe
         }
         var sql = (await client.PostAsync("long/_explain", $$$"""{"selector":{"{{{Odd}}}":"y1"}}"""))["sql"]!;
         Assert.DoesNotContain("drop", (string?)sql["json"], StringComparison.Ordinal);
-        Assert.Contains("x\"') or 1 = 1; drop table sync.document; --", sql["parameters"]!.AsArray().Select(value => (string?)value));
+        Assert.Contains("x\"') or 1 = 1; drop table document; --", sql["parameters"]!.AsArray().Select(value => (string?)value));
     }
 
     private static IEnumerable<string> Ids(System.Text.Json.Nodes.JsonNode found) => found["docs"]!.AsArray().Select(doc => (string)doc!["_id"]!);
