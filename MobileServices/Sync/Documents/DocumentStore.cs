@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using MobileServices.Sync.Attachments;
+using MobileServices.Sync.Queries;
 using MobileServices.Sync.Revisions;
 using MobileServices.Sync.Scripts;
 using Npgsql;
@@ -99,11 +100,13 @@ internal sealed class DocumentStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
     /// rows there were. Sizes are read without the texts.
     /// </summary>
     /// <param name="rows">All columns of the documents.</param>
-    public static string Page(string rows, string order) => $"""
-        select {Columns}, d.rows from (
-            select d.*, coalesce(sum(octet_length(d.body)) over (order by {order} rows between unbounded preceding and 1 preceding), 0) as before, count(*) over () as rows
-            from ({rows}) as d) as d
-        where d.before < {PageBytes} order by {order}
+    /// <param name="narrowed">Of them only those that it lets through, and the last; the last column but one tells the how manieth it was.</param>
+    public static string Page(string rows, string order, Narrowed? narrowed = null) => $"""
+        select {Columns}{(narrowed is null ? "" : ", d.n")}, d.rows from (
+            select d.*, coalesce(sum(octet_length(d.body)) over (order by {order} rows between unbounded preceding and 1 preceding), 0) as before, count(*) over () as rows,
+                row_number() over (order by {order}) as n
+            from ({rows}) as d) as d{narrowed?.From}
+        where d.before < {PageBytes}{narrowed?.And($"d.n = d.rows or d.before + octet_length(d.body) >= {PageBytes}")} order by {order}
         """;
 
     /// <param name="first">The column that <see cref="Columns"/> begin with.</param>

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using Dapper;
 using MobileServices.Sync.Documents;
+using MobileServices.Sync.Queries;
 using Npgsql;
 
 namespace MobileServices.Sync.Indexes;
@@ -18,7 +19,8 @@ internal sealed record ScanRange(byte[]? From = null, string? FromId = null, byt
 internal readonly record struct ScanPosition(byte[] Key, string Id, int N);
 
 /// <param name="Document">The document as it is now, when it was asked for and is there: the one that the value names, otherwise its own.</param>
-internal sealed record ScanRow(ScanPosition Position, string? Key, string? Value, string? Link, StoredDocument? Document);
+/// <param name="Looked">How many entries were looked at for it: those that were left out before it are counted with it.</param>
+internal sealed record ScanRow(ScanPosition Position, string? Key, string? Value, string? Link, StoredDocument? Document, int Looked);
 
 /// <summary>
 /// An index in the order of its keys, as it is at one moment: until more of it than <see cref="Enough"/> goes to a client, who may be slow. From then on
@@ -29,6 +31,7 @@ internal sealed class IndexScan : IAsyncDisposable
     /// <summary>Bytes of an answer that are gathered at one moment.</summary>
     private const int Enough = 1_048_576;
     private const int PageRows = 500;
+    private const int NarrowedRows = 1000;
     private const int PageBytes = 2_097_152;
 
     private readonly NpgsqlDataSource _source;
@@ -85,44 +88,49 @@ internal sealed class IndexScan : IAsyncDisposable
     }
 
     /// <param name="after">On from there, in the direction.</param>
+    /// <param name="narrowing">Leaves documents out.</param>
     /// <exception cref="SyncException">The index was removed meanwhile.</exception>
     public async IAsyncEnumerable<ScanRow> ReadAsync(
-        ScanRange range, bool descending, bool withDocuments, ScanPosition? after = null, [EnumeratorCancellation] CancellationToken ct = default)
+        ScanRange range, bool descending, bool withDocuments, ScanPosition? after = null, Narrowing? narrowing = null, [EnumeratorCancellation] CancellationToken ct = default)
     {
         for (var isLast = false; !isLast;)
         {
-            (var page, isLast) = await PageAsync(range, descending, withDocuments, after, ct);
+            (var page, isLast) = await PageAsync(range, descending, withDocuments, after, narrowing?.Next(), ct);
             foreach (var row in page)
             {
                 after = row.Position;
+                narrowing?.Add(row.Looked);
                 yield return row;
             }
         }
     }
 
     /// <summary>A page is in memory as a whole: whoever reads it may send it.</summary>
-    private async Task<(List<ScanRow> Rows, bool IsLast)> PageAsync(ScanRange range, bool descending, bool withDocuments, ScanPosition? after, CancellationToken ct)
+    private async Task<(List<ScanRow> Rows, bool IsLast)> PageAsync(ScanRange range, bool descending, bool withDocuments, ScanPosition? after, Narrowed? narrowed, CancellationToken ct)
     {
         if (_connection is null)
         {
             (_connection, Index) = await HoldAsync(_source, Index.Id, ct) ?? throw new SyncException(503, "service_unavailable", "The index was removed while it was read. Ask again.");
         }
-        await using var command = Page(range, descending, withDocuments, after);
+        await using var command = Page(range, descending, withDocuments, after, narrowed);
         await using var reader = await command.ExecuteReaderAsync(ct);
-        var (page, count) = (new List<ScanRow>(), 0L);
+        var (page, looked, count) = (new List<ScanRow>(), 0L, 0L);
         while (await reader.ReadAsync(ct))
         {
+            var n = reader.GetInt64(8);
             page.Add(new(
                 new([.. reader.GetFieldValue<byte[]>(0), .. reader.GetFieldValue<byte[]>(1)], reader.GetString(2), reader.GetInt32(3)),
-                Text(4), Text(5), Text(6), withDocuments && !reader.IsDBNull(8) ? DocumentStore.Read(reader, 8) : null));
-            count = reader.GetInt64(7);
+                Text(4), Text(5), Text(6), withDocuments && !reader.IsDBNull(9) ? DocumentStore.Read(reader, 9) : null, (int)(n - looked)));
+            (looked, count) = (n, reader.GetInt64(7));
         }
-        return (page, page.Count == count && count < PageRows);
+        return (page, looked == count && count < RowsOf(narrowed));
 
         string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
     }
 
-    private NpgsqlCommand Page(ScanRange range, bool descending, bool withDocuments, ScanPosition? after)
+    private static int RowsOf(Narrowed? narrowed) => narrowed is null ? PageRows : NarrowedRows;
+
+    private NpgsqlCommand Page(ScanRange range, bool descending, bool withDocuments, ScanPosition? after, Narrowed? narrowed)
     {
         var command = new NpgsqlCommand { Connection = _connection };
         var sql = new StringBuilder("select e.* from sync.index_entry e where e.index_id = $1");
@@ -130,6 +138,7 @@ internal sealed class IndexScan : IAsyncDisposable
         if (withDocuments)
         {
             Give(_databaseId);
+            narrowed?.AddTo(command.Parameters);
         }
         Compare(range.From, range.FromId, null, range.FromId is null || range.IncludesFromId ? ">=" : ">");
         Compare(range.To, range.ToId, null, range.ToId is not null && range.IncludesToId ? "<=" : "<");
@@ -140,12 +149,12 @@ internal sealed class IndexScan : IAsyncDisposable
         var size = $"coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0){(withDocuments ? " + coalesce(octet_length(body), 0)" : "")}";
         // Sizes are read without the texts: of the rows those that stay within the bytes of a page, the first at least.
         command.CommandText = $"""
-            select d.head, d.rest, d.entry_id, d.n, d.key, d.value, d.link, d.rows{(withDocuments ? $", {DocumentStore.Columns}" : "")} from (
-                select e.head, e.rest, e.doc_id as entry_id, e.n, e.key, e.value, e.link{(withDocuments ? ", d.*" : "")}, count(*) over () as rows,
-                    coalesce(sum({size}) over (order by {Order("e.doc_id")} rows between unbounded preceding and 1 preceding), 0) as before
-                from ({sql} order by {Order("e.doc_id")} limit {PageRows}) as e
-                {(withDocuments ? "left join sync.document d on d.db_id = $2 and d.doc_id = coalesce(e.link, e.doc_id)" : "")}) as d
-            where d.before < {PageBytes} order by {Order("d.entry_id")}
+            select d.head, d.rest, d.entry_id, d.n, d.key, d.value, d.link, d.rows, d.nth{(withDocuments ? $", {DocumentStore.Columns}" : "")} from (
+                select e.head, e.rest, e.doc_id as entry_id, e.n, e.key, e.value, e.link{(withDocuments ? ", d.*" : "")}, count(*) over () as rows, {size} as size,
+                    row_number() over (order by {Order("e.doc_id")}) as nth, coalesce(sum({size}) over (order by {Order("e.doc_id")} rows between unbounded preceding and 1 preceding), 0) as before
+                from ({sql} order by {Order("e.doc_id")} limit {RowsOf(narrowed)}) as e
+                {(withDocuments ? "left join sync.document d on d.db_id = $2 and d.doc_id = coalesce(e.link, e.doc_id)" : "")}) as d{narrowed?.From}
+            where d.before < {PageBytes}{narrowed?.And($"d.nth = d.rows or d.before + d.size >= {PageBytes}")} order by {Order("d.entry_id")}
             """;
         return command;
 

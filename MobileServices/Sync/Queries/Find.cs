@@ -15,6 +15,7 @@ namespace MobileServices.Sync.Queries;
 internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, DesignIndexes designs, IndexStore indexes)
 {
     private const int PageRows = 200;
+    private const int NarrowedRows = 1000;
     private const int MostSorted = 20_000;
 
     public static async Task PostAsync(HttpContext http, Find find, RequestBodies bodies)
@@ -45,13 +46,13 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
         var answer = new Answer(call, query);
         if (plan.Index is null)
         {
-            await FillAsync(answer, plan, AllAsync(database.Id, query.Bookmark?.After ?? "", call.Aborted));
+            await FillAsync(answer, plan, AllAsync(database.Id, query.Bookmark?.After ?? "", answer.Narrowing, call.Aborted));
             await answer.EndAsync(plan.Warning);
             return;
         }
         await using var scan = await OpenAsync(database, plan.Index, query, call.Aborted);
         answer.Scan = scan;
-        await FillAsync(answer, plan, IndexedAsync(scan, plan, query, call.Aborted));
+        await FillAsync(answer, plan, IndexedAsync(scan, plan, query, answer.Narrowing, call.Aborted));
         await answer.EndAsync(plan.Warning);
     }
 
@@ -75,12 +76,12 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
         {
             await foreach (var (document, here) in documents)
             {
-                answer.Examined++;
                 using var json = document.ToJson(answer.Query.Conflicts);
                 if (!answer.Query.Where(json.RootElement))
                 {
                     continue;
                 }
+                answer.Narrowing.Hit();
                 if (!sorts)
                 {
                     if (!await answer.AddAsync(json.RootElement, here))
@@ -103,14 +104,15 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
         }
     }
 
-    private async IAsyncEnumerable<(StoredDocument, FindBookmark)> AllAsync(long databaseId, string after, [EnumeratorCancellation] CancellationToken ct)
+    private async IAsyncEnumerable<(StoredDocument, FindBookmark)> AllAsync(long databaseId, string after, Narrowing narrowing, [EnumeratorCancellation] CancellationToken ct)
     {
         while (true)
         {
-            var (page, isLast) = await PageAsync(databaseId, after, ct);
-            foreach (var document in page)
+            var (page, isLast) = await PageAsync(databaseId, after, narrowing.Next(), ct);
+            foreach (var (document, looked) in page)
             {
                 after = document.Id;
+                narrowing.Add(looked);
                 yield return (document, new(after));
             }
             if (isLast)
@@ -120,10 +122,10 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
         }
     }
 
-    private static async IAsyncEnumerable<(StoredDocument, FindBookmark)> IndexedAsync(IndexScan scan, FindPlan plan, FindQuery query, [EnumeratorCancellation] CancellationToken ct)
+    private static async IAsyncEnumerable<(StoredDocument, FindBookmark)> IndexedAsync(IndexScan scan, FindPlan plan, FindQuery query, Narrowing narrowing, [EnumeratorCancellation] CancellationToken ct)
     {
         var after = query.Bookmark?.Signature is null ? (ScanPosition?)null : query.Bookmark.Position;
-        await foreach (var row in scan.ReadAsync(plan.Range, plan.Descending, withDocuments: true, after, ct))
+        await foreach (var row in scan.ReadAsync(plan.Range, plan.Descending, withDocuments: true, after, narrowing, ct))
         {
             if (row.Document is { Deleted: false } document)
             {
@@ -132,20 +134,23 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
         }
     }
 
-    private async Task<(List<StoredDocument> Documents, bool IsLast)> PageAsync(long databaseId, string after, CancellationToken ct)
+    private async Task<(List<(StoredDocument Document, int Looked)> Documents, bool IsLast)> PageAsync(long databaseId, string after, Narrowed? narrowed, CancellationToken ct)
     {
+        var rows = narrowed is null ? PageRows : NarrowedRows;
         await using var command = source.CreateCommand(DocumentStore.Page(
-            $"select * from sync.document d where d.db_id = $1 and d.doc_id > $2 and not d.deleted and not d.doc_id like '\\_design/%' order by d.doc_id limit {PageRows}", "d.doc_id"));
+            $"select * from sync.document d where d.db_id = $1 and d.doc_id > $2 and not d.deleted and not d.doc_id like '\\_design/%' order by d.doc_id limit {rows}", "d.doc_id", narrowed));
         command.Parameters.Add(new() { Value = databaseId });
         command.Parameters.Add(new() { Value = after });
+        narrowed?.AddTo(command.Parameters);
         await using var reader = await command.ExecuteReaderAsync(ct);
-        var (page, count) = (new List<StoredDocument>(), 0L);
+        var (page, looked, count) = (new List<(StoredDocument, int)>(), 0L, 0L);
         while (await reader.ReadAsync(ct))
         {
-            page.Add(DocumentStore.Read(reader));
-            count = reader.GetInt64(reader.FieldCount - 1);
+            var n = narrowed is null ? looked + 1 : reader.GetInt64(reader.FieldCount - 2);
+            page.Add((DocumentStore.Read(reader), (int)(n - looked)));
+            (looked, count) = (n, reader.GetInt64(reader.FieldCount - 1));
         }
-        return (page, page.Count == count && count < PageRows);
+        return (page, looked == count && count < rows);
     }
 
     /// <summary>The answer while it is written.</summary>
@@ -160,7 +165,7 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
 
         public Answer(SyncCall call, FindQuery query)
         {
-            (_call, Query, _skip, _json) = (call, query, query.Skip, new(call.Http.Response));
+            (_call, Query, Narrowing, _skip, _json) = (call, query, new(query.Sql), query.Skip, new(call.Http.Response));
             call.Http.Response.ContentType = "application/json";
             _json.Raw("{\"docs\":["u8);
         }
@@ -169,7 +174,7 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
 
         public int SortBytes => _call.Options.SortBytes;
 
-        public long Examined { get; set; }
+        public Narrowing Narrowing { get; }
 
         /// <summary>The index that is read, if any.</summary>
         public IndexScan? Scan { get; set; }
@@ -207,7 +212,7 @@ internal sealed class Find(NpgsqlDataSource source, DatabaseStore databases, Des
             _json.Text(_here?.ToString() ?? "nil");
             if (Query.Stats)
             {
-                var stats = new { total_keys_examined = 0, total_docs_examined = Examined, results_returned = _sent, execution_time_ms = Stopwatch.GetElapsedTime(_began).TotalMilliseconds };
+                var stats = new { total_keys_examined = 0, total_docs_examined = Narrowing.Looked, results_returned = _sent, execution_time_ms = Stopwatch.GetElapsedTime(_began).TotalMilliseconds };
                 _json.Raw($",\"execution_stats\":{JsonSerializer.Serialize(stats)}");
             }
             if (warning is not null)

@@ -136,6 +136,15 @@ internal sealed record FindPlan(FieldIndex? Index, ScanRange Range, bool IsSorte
         json.WriteBoolean("update", query.Updates);
         json.WriteEndObject();
         json.WriteBoolean("sorted_by_index", query.Sort.Count is 0 || IsSorted);
+        if (query.Sql is { } sql)
+        {
+            json.WriteStartObject("sql");
+            json.WriteString("texts", sql.Texts);
+            json.WriteString("json", sql.Json);
+            json.WritePropertyName("parameters");
+            JsonSerializer.Serialize(json, sql.Values);
+            json.WriteEndObject();
+        }
         if (Warning is not null)
         {
             json.WriteString("warning", Warning);

@@ -15,6 +15,9 @@ internal sealed record FindQuery
 
     public required Selector.Condition Where { get; init; }
 
+    /// <summary>What SQL can tell of the selector; null when that is nothing.</summary>
+    public SelectorSql? Sql { get; init; }
+
     public List<string>? Fields { get; init; }
 
     public List<(string Field, string[] Path, bool Descending)> Sort { get; init; } = [];
@@ -44,6 +47,7 @@ internal sealed record FindQuery
         {
             Selector = selector.Clone(),
             Where = document => condition(document),
+            Sql = SelectorSql.Of(selector),
             Fields = Member("fields") is { ValueKind: JsonValueKind.Array } names && names.GetArrayLength() > 0 ? SyncQuery.Texts(names, "fields") : null,
             Sort = Member("sort") is { ValueKind: JsonValueKind.Array } order ? [.. order.EnumerateArray().Select(SortOf)] : [],
             Limit = Number("limit", UsualLimit),

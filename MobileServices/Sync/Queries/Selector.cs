@@ -132,7 +132,7 @@ internal static class Selector
                 return value => value is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() > 0 && list.EnumerateArray().All(item => every(item));
             case "$keyMapMatch":
                 var key = ReadValue(argument, ref parts);
-                return value => value is { ValueKind: JsonValueKind.Object } map && map.EnumerateObject().Any(member => key(JsonSerializer.SerializeToElement(member.Name)));
+                return value => value is { ValueKind: JsonValueKind.Object } map && map.EnumerateObject().Any(member => key(JsonSerializer.SerializeToElement(Collation.MemberOf(member))));
             default:
                 throw Bad($"Invalid operator: {name}");
         }
