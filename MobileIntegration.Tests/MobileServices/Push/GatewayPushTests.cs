@@ -37,7 +37,7 @@ public sealed class GatewayPushTests : IAsyncLifetime
         {
             appId = app,
             network = "own",
-            address = subscription.Text("id"),
+            address = subscription.Text("endpoint"),
             platform = "android",
             appVersion = "1.0.0",
             locale = "en",

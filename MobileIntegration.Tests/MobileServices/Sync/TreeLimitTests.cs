@@ -37,7 +37,7 @@ public sealed class TreeLimitTests(SyncService service) : IClassFixture<SyncServ
         }
         var docs = Enumerable.Range(0, Branches).Select(n => areChildren
             ? $$"""{"_id":"d","_revisions":{"start":2,"ids":["b{{n}}","base"]},"n":{{n}}}"""
-            : $$"""{"_id":"d","_rev":"1-b{{n}}","n":{{n}},"_deleted":{{(n % 2 is 0 ? "true" : "false")}}}""");
+            : $$"""{"_id":"d","_rev":"1-b{{n}}","n":{{n}}}""");
         var pushing = PushAsync("notes", docs);
         var written = 0;
         do
@@ -60,16 +60,26 @@ public sealed class TreeLimitTests(SyncService service) : IClassFixture<SyncServ
         Assert.Equal(3, (int)(await _client.GetAsync("notes"))["doc_count"]!);
         Assert.InRange(await TreeBytesAsync(), MostLeaves * 4, MostLeaves * 20);
 
-        // What adds no leaf is taken all the same.
+        // What adds no leaf is taken all the same, and one that is deleted makes room.
+        Assert.Equal("forbidden", (string?)(await _client.PutAsync("notes/d?new_edits=false", """{"_rev":"1-more"}""", 403))["error"]);
         var winner = (string)(await _client.GetAsync("notes/d"))["_rev"]!;
         var next = (string)(await _client.PutAsync($"notes/d?rev={winner}", """{"n":-1}"""))["rev"]!;
+        Assert.Equal(MostLeaves, (await OpenAsync()).Count);
         await _client.DeleteAsync($"notes/d?rev={next}");
         var living = (string)(await _client.GetAsync("notes/d"))["_rev"]!;
         Assert.Empty(await PushAsync("notes", [$$"""{"_id":"d","_revisions":{"start":{{generation + 1}},"ids":["gone","{{living[2..]}}"]},"_deleted":true}"""]));
         Assert.NotEqual(living, (string?)(await _client.GetAsync("notes/d"))["_rev"]);
-        Assert.Equal("forbidden", (string?)(await _client.PutAsync("notes/d?new_edits=false", """{"_rev":"1-more"}""", 403))["error"]);
-        Assert.Equal(MostLeaves, (await OpenAsync()).Count);
-        await _client.PostAsync("notes/_purge", $$"""{"d":["{{(string)(await OpenAsync())[^1]["_rev"]!}}"]}""", 201);
+        Assert.Empty(await PushAsync("notes", ["""{"_id":"d","_rev":"1-more"}""", """{"_id":"d","_rev":"1-other"}"""]));
+        Assert.Equal("1-last", (string?)Assert.Single(await PushAsync("notes", ["""{"_id":"d","_rev":"1-last"}"""]))["rev"]);
+    }
+
+    [Fact]
+    public async Task Of_deleted_leaves_there_may_be_ten_times_as_many_and_to_purge_them_makes_room()
+    {
+        Assert.Empty(await PushAsync("notes", Enumerable.Range(0, Branches).Select(n => $$"""{"_id":"d","_rev":"1-b{{n}}","_deleted":true}""")));
+
+        Assert.Equal(2, (await PushAsync("notes", ["""{"_id":"d","_rev":"1-more"}""", """{"_id":"d","_rev":"1-other","_deleted":true}"""])).Count);
+        await _client.PostAsync("notes/_purge", """{"d":["1-b7"]}""", 201);
         Assert.Empty(await PushAsync("notes", ["""{"_id":"d","_rev":"1-more"}"""]));
     }
 
