@@ -30,11 +30,8 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
         var answer = new JsonOut(call.Http.Response);
         answer.Raw("{\"total_rows\":"u8);
         answer.Number(database.DocCount);
-        if (range.Keys is null)
-        {
-            answer.Raw(",\"offset\":"u8);
-            answer.Number(range.Skip);
-        }
+        answer.Raw(",\"offset\":"u8);
+        answer.Number(range.Skip);
         if (call.Query.Flag("update_seq"))
         {
             answer.Raw(",\"update_seq\":\""u8);

@@ -1,0 +1,46 @@
+// Where express-pouchdb answers otherwise than CouchDB's documentation (https://docs.couchdb.org/en/stable/) says, and ours as it does.
+// Each line makes of the other's answer what the documentation says; all else has to be the same.
+
+import { generationOf, trees } from "./world.mjs";
+
+/** Without the revisions that stand in the document's tree. */
+const absent = (answer) => Object.fromEntries(Object.entries(answer).map(([id, one]) => {
+  const missing = (one.missing ?? one).filter((rev) => !trees.get(id)?.nodes.has(rev));
+  return [id, one.missing ? { missing } : missing];
+}).filter(([, one]) => (one.missing ?? one).length > 0));
+
+export const differences = [
+  {
+    rule: "PUT /{db}/{docid}: ok, id and rev are told; with new_edits=false it tells an empty list.",
+    kinds: ["growOne"], mend: ({ request: [, , doc], theirs }) => (theirs.status === 201 && theirs.json.length === 0 ? { ...theirs, json: { id: doc._id, ok: true, rev: doc._rev } } : undefined),
+  },
+  {
+    rule: "GET /{db}/{docid}: _revs_info has the status of a revision that is available, deleted or missing; it knows no deleted ones.",
+    kinds: ["get"], mend: ({ ours, theirs }) => (theirs.json?._revs_info && ours.json?._revs_info ? {
+      ...theirs, json: { ...theirs.json, _revs_info: theirs.json._revs_info.map((one) => (one.status === "available" && trees.get(theirs.json._id).nodes.get(one.rev)?.deleted ? { ...one, status: "deleted" } : one)) },
+    } : undefined),
+  },
+  {
+    rule: "POST /{db}/_revs_diff, _missing_revs: the revisions that do not exist in the database are told; an ancestor whose body never came does exist in the tree, and it tells it as missing.",
+    kinds: ["diff"], mend: ({ call, theirs }) => (theirs.status !== 200 ? undefined : { ...theirs, json: call.old ? { missing_revs: absent(theirs.json.missing_revs) } : absent(theirs.json) }),
+  },
+  {
+    rule: "POST /{db}/_revs_diff: possible_ancestors are revisions that may be ancestors of those which are missing (of CouchDB: leaves of lower generations); it tells none.",
+    kinds: ["diff"], mend: ({ call, theirs }) => (theirs.status !== 200 || call.old ? undefined : {
+      ...theirs, json: Object.fromEntries(Object.entries(theirs.json).map(([id, { missing }]) => {
+        const before = (trees.get(id)?.leaves() ?? []).map(({ rev }) => rev).filter((rev) => generationOf(rev) < Math.max(...missing.map(generationOf)));
+        return [id, { missing, ...(before.length > 0 && { possible_ancestors: before.sort() }) }];
+      })),
+    }),
+  },
+  {
+    rule: "POST /{db}/_find: warning is a text for people, that an index would help; it has others, at other times.",
+    kinds: ["find", "sorted"], mend: ({ ours, theirs }) => (theirs.status !== 200 ? undefined : { ...theirs, json: { docs: theirs.json.docs, ...(typeof ours.json.warning === "string" && { warning: ours.json.warning }) } }),
+  },
+  {
+    rule: "GET /{db}/_all_docs: a row has its document when include_docs asks for it; it has the document null of every one that is deleted.",
+    kinds: ["keys", "keysInUrl"], mend: ({ call, theirs }) => (call.said.include_docs || theirs.status !== 200 ? undefined : {
+      ...theirs, json: { ...theirs.json, rows: theirs.json.rows.map(({ doc, ...row }) => (doc === null && row.value.deleted ? row : { ...row, ...(doc !== undefined && { doc }) })) },
+    }),
+  },
+];
