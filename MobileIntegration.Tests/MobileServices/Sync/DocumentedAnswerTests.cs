@@ -28,6 +28,26 @@ public sealed class DocumentedAnswerTests(SyncService service) : IClassFixture<S
     }
 
     [Fact]
+    public async Task No_attachment_is_deleted_of_a_document_that_is_not_there()
+    {
+        await SyncClient.ReadAsync(await _client.Http.DeleteAsync("notes/never/x?rev=1-aa"), 404);
+        await _client.PutAsync("notes/a", "{}");
+        await SyncClient.ReadAsync(await _client.Http.DeleteAsync("notes/a/x?rev=1-aa"), 409);
+    }
+
+    [Fact]
+    public async Task A_member_of_the_wrong_kind_is_the_fault_of_its_document_alone()
+    {
+        Assert.Equal("doc_validation", (string?)(await _client.PutAsync("notes/a?new_edits=false", """{"_revisions":{"start":"1","ids":["a"]}}""", 400))["error"]);
+        var rows = (await _client.PostAsync("notes/_bulk_docs", """
+            {"new_edits":false,"docs":[{"_id":"a","_revisions":{"start":"1","ids":["aa"]}},{"_id":"b","_rev":"1-aa","_attachments":{"x":{"data":"","revpos":"1"}}},{"_id":"c","_rev":"1-aa"}]}
+            """, 201)).AsArray();
+        Assert.Equal(("a", "doc_validation"), ((string?)rows.Single()!["id"], (string?)rows[0]!["error"]));
+        Assert.Equal(2, (int)(await _client.GetAsync("notes"))["doc_count"]!);
+        Assert.Equal("query_parse_error", (string?)(await _client.PostAsync("notes/_all_docs", """{"limit":"1"}""", 400))["error"]);
+    }
+
+    [Fact]
     public async Task What_was_written_says_where_it_is()
     {
         using var document = await _client.Http.PutAsync("notes/a%2Fb", SyncClient.Json("{}"));

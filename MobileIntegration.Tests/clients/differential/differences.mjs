@@ -11,6 +11,10 @@ const absent = (answer) => Object.fromEntries(Object.entries(answer).map(([id, o
 
 export const differences = [
   {
+    rule: "Attachments: revpos is the number of the revision when the attachment was added; of one that was copied it says the number that it had in the document before.",
+    document: (doc, node) => ({ ...doc, _attachments: Object.fromEntries(Object.entries(doc._attachments).map(([name, one]) => [name, typeof node?.files[name] === "number" ? { ...one, revpos: node.files[name] } : one])) }),
+  },
+  {
     rule: "PUT /{db}/{docid}: ok, id and rev are told; with new_edits=false it tells an empty list.",
     kinds: ["growOne"], mend: ({ request: [, , doc], theirs }) => (theirs.status === 201 && theirs.json.length === 0 ? { ...theirs, json: { id: doc._id, ok: true, rev: doc._rev } } : undefined),
   },
@@ -34,6 +38,14 @@ export const differences = [
     }),
   },
   {
+    rule: "POST /{db}/_find: of $ne the field is not equal to the argument (CouchDB: a field that is there); it finds what lacks the field too.",
+    kinds: ["find"], mend: ({ request: [, , { selector }], theirs }) => (theirs.status === 200 && selector.n?.$ne !== undefined ? { ...theirs, json: { ...theirs.json, docs: theirs.json.docs.filter((doc) => "n" in doc) } } : undefined),
+  },
+  {
+    rule: "GET /{db}/_design/{ddoc}/_view/{view}: offset is where the list started, so at most total_rows; it says what was to be skipped.",
+    kinds: ["view"], mend: ({ theirs }) => (theirs.json?.offset > theirs.json?.total_rows ? { ...theirs, json: { ...theirs.json, offset: theirs.json.total_rows } } : undefined),
+  },
+  {
     rule: "POST /{db}/_find: warning is a text for people, that an index would help; it has others, at other times.",
     kinds: ["find", "sorted"], mend: ({ ours, theirs }) => (theirs.status !== 200 ? undefined : { ...theirs, json: { docs: theirs.json.docs, ...(typeof ours.json.warning === "string" && { warning: ours.json.warning }) } }),
   },
@@ -42,5 +54,9 @@ export const differences = [
     kinds: ["keys", "keysInUrl"], mend: ({ call, theirs }) => (call.said.include_docs || theirs.status !== 200 ? undefined : {
       ...theirs, json: { ...theirs.json, rows: theirs.json.rows.map(({ doc, ...row }) => (doc === null && row.value.deleted ? row : { ...row, ...(doc !== undefined && { doc }) })) },
     }),
+  },
+  {
+    rule: "GET /{db}/_all_docs: offset is where the list started; with keys it says 0 whatever is skipped.",
+    kinds: ["keys"], mend: ({ call, theirs }) => (theirs.status === 200 ? { ...theirs, json: { ...theirs.json, offset: call.said.skip ?? 0 } } : undefined),
   },
 ];

@@ -39,6 +39,16 @@ const stubs = async (ask, server, one) => {
   const { json: parent } = await ask(server, ["GET", `/${one.doc._id}?rev=${one.parent}`]);
   return { ...one.doc, _attachments: Object.fromEntries(Object.entries(one.doc._attachments).map(([name, value]) => [name, one.kept.includes(name) ? parent._attachments[name] : value])) };
 };
+/** latest "forces retrieving latest leaf revision, no matter what rev was requested": where there are several, all are latest. The other server gives one of them, and fails, out of any request, at what it does not know. */
+const newest = (id, revs) => [...new Set(revs.flatMap((rev) => {
+  const leaves = trees.get(id)?.leavesUnder(rev) ?? [];
+  return leaves.length > 0 ? leaves.map((leaf) => leaf.rev) : [rev];
+}))];
+/** Of what was copied the other server says where it stood before. */
+const revposOf = (id, rev, name, { revpos }) => {
+  const file = (rev ? trees.get(id).nodes.get(rev) : trees.get(id).winner()).files[name];
+  return typeof file === "number" ? file : revpos;
+};
 const grow = (call, grows) => {
   for (const { doc, path, deleted } of grows) {
     const tree = treeOf(doc._id);
@@ -132,8 +142,8 @@ export const documents = {
     const rev = once(2) ? undefined : revision(id);
     const flags = some(["revs", "revs_info", "conflicts", "deleted_conflicts", "meta", "local_seq", "attachments"]);
     const has = (name) => flags.includes(name);
-    // The other server fails, out of any request, when it is asked for the latest of what it does not know.
-    const latest = rev && trees.get(id)?.nodes.has(rev) && once(3);
+    // Of several that are latest it is not said which one comes.
+    const latest = rev && trees.get(id)?.leavesUnder(rev).length === 1 && once(3);
     const all = (server, extra) => ["GET", `/${id}${query({ rev: rev && told(server, id, rev), latest, ...Object.fromEntries(extra.map((name) => [name, true])) })}`];
     return {
       kind: "get", both: (server) => all(server, flags),
@@ -169,7 +179,7 @@ export const documents = {
         const line = trees.get(id)?.nodes.get(rev ?? trees.get(id).winner()?.rev)?.path ?? [];
         const known = Math.max(0, ...(since ?? []).filter((one) => line.includes(one)).map(generationOf));
         for (const [name, one] of Object.entries(answer.json._attachments ?? {})) {
-          if (one.revpos <= known) {
+          if (revposOf(id, rev, name, one) <= known) {
             answer.json._attachments[name] = whole._attachments[name];
           }
         }
@@ -181,28 +191,29 @@ export const documents = {
   openRevs() {
     const id = any();
     const revs = once(3) ? undefined : [...new Set(Array.from({ length: 1 + next(3) }, () => revision(id)))];
-    const tree = trees.get(id);
-    const latest = revs?.every((rev) => tree?.nodes.has(rev)) && once(2);
+    const latest = revs && once(2);
     const [flags, parts] = [some(["revs", "attachments"]), once(2)];
+    const asked = (server, list, more) => ["GET", `/${id}${query({ open_revs: list ? json(list.map((rev) => told(server, id, rev))) : "all", ...more, ...Object.fromEntries(flags.map((name) => [name, true])) })}`,
+      undefined, parts && server === 0 ? { Accept: "multipart/mixed" } : {}];
     return {
-      both: (server) => ["GET", `/${id}${query({ open_revs: revs ? json(revs.map((rev) => told(server, id, rev))) : "all", latest, ...Object.fromEntries(flags.map((name) => [name, true])) })}`,
-        undefined, parts && server === 0 ? { Accept: "multipart/mixed" } : {}],
+      both: (server) => asked(server, revs, { latest }),
+      theirs: (ask) => ask(asked(1, latest ? newest(id, revs) : revs)),
       read: ({ headers, bytes, json: list }, server) => (server === 0 && parts && headers.get("content-type").startsWith("multipart/mixed") ? multipart.revisions(headers.get("content-type"), bytes) : list),
     };
   },
   bulkGet() {
     const docs = Array.from({ length: 1 + next(4) }, any).map((id) => ({ id, rev: once(4) ? undefined : revision(id) }));
-    const latest = docs.every(({ id, rev }) => rev && trees.get(id)?.nodes.has(rev)) && once(2);
-    const flags = Object.fromEntries([...some(["revs", "attachments"]), ...(latest ? ["latest"] : [])].map((name) => [name, true]));
+    const latest = once(2);
+    const flags = Object.fromEntries(some(["revs", "attachments"]).map((name) => [name, true]));
     const parts = once(3);
-    const asked = (server) => ["POST", `/_bulk_get${query(flags)}`, { docs: docs.map(({ id, rev }) => ({ id, ...(rev && { rev: told(server, id, rev) }) })) }];
+    const asked = (server) => ["POST", `/_bulk_get${query({ ...flags, latest })}`, { docs: docs.map(({ id, rev }) => ({ id, ...(rev && { rev: told(server, id, rev) }) })) }];
     return {
       both: (server) => [...asked(server), parts && server === 0 ? { Accept: "multipart/mixed" } : {}],
       // It writes its errors as open_revs does, and gives the winner alone where no revision is named: each is asked for by itself.
       theirs: async (ask) => {
         const results = [];
         for (const { id, rev } of docs) {
-          const { status, json: list } = await ask(["GET", `/${id}${query({ open_revs: rev ? json([told(1, id, rev)]) : "all", ...flags })}`]);
+          const { status, json: list } = await ask(["GET", `/${id}${query({ open_revs: rev ? json((latest ? newest(id, [rev]) : [rev]).map((one) => told(1, id, one))) : "all", ...flags })}`]);
           if (status === 0) {
             return { status };
           }
@@ -237,7 +248,9 @@ export const documents = {
     const [from, to] = [any(), once(12) ? undefined : own()];
     const kind = next(3);
     const rev = to && (kind === 0 ? undefined : kind === 1 && !isDeleted(to) ? nowhere() : current(to));
-    const source = once(4) ? revision(from) : undefined;
+    const chosen = once(4) ? revision(from) : undefined;
+    // What a copy of a tombstone is, is not said.
+    const source = trees.get(from)?.nodes.get(chosen)?.deleted ? undefined : chosen;
     const node = trees.get(from)?.nodes.get(source ?? current(from));
     const request = (server) => ["COPY", `/${from}${query({ rev: source && told(server, from, source) })}`, undefined, to ? { Destination: `${to}${rev ? `?rev=${told(server, to, rev)}` : ""}` } : {}];
     return {
@@ -248,8 +261,7 @@ export const documents = {
         const answer = await ask([method, path.replace("_design/", "_design%2F"), ...rest]);
         return answer.status === 201 ? { ...answer, json: { ok: true, id: to, rev: (await ask(["GET", `/${to}`])).json._rev } } : answer;
       },
-      writes: to ? [{ id: to, files: node?.files ?? {} }] : [],
-      isTombstone: node?.deleted,
+      writes: to ? [{ id: to, files: Object.fromEntries(Object.keys(node?.files ?? {}).map((name) => [name, "copied"])) }] : [],
     };
   },
   local() {

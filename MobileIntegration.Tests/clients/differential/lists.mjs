@@ -74,7 +74,9 @@ const all = {
   list() {
     const range = pick([{}, { startkey: bound() }, { endkey: bound() }, { startkey: bound(), endkey: bound() }, { start_key: bound(), end_key: bound() }, { key: bound() }]);
     const more = { ...flags(["include_docs", "conflicts", "attachments", "update_seq"]), descending: once(3) || undefined, ...pick([{}, { limit: next(6) }, { skip: next(4) }, { limit: 3, skip: 1 }]), ...(once(3) && { inclusive_end: once(2) }) };
-    const said = { ...more, ...range };
+    // What inclusive_end means without an end is not said.
+    const { inclusive_end: _, ...others } = more;
+    const said = { ...(range.key ? others : more), ...range };
     const inUrl = Object.fromEntries(Object.entries(said).map(([name, one]) => [name, one === undefined ? one : typeof one === "string" ? json(one) : `${one}`]));
     return { both: () => ["GET", `/_all_docs${query(inUrl)}`], said };
   },

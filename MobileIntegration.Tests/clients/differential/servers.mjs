@@ -46,5 +46,10 @@ export async function ask(server, [method, path, body, headers = {}], database =
   } catch {
     // Attachments are no JSON.
   }
+  if (server === 1 && /^Cannot (read|convert) .*(undefined|null)/.test(json?.reason)) {
+    // A fault of its own, not of the request's.
+    unanswered++;
+    return { status: 0 };
+  }
   return { status: response.status, headers: response.headers, bytes, json };
 }

@@ -18,7 +18,7 @@ export const hash = () => Array.from({ length: 8 }, () => next(65536).toString(1
 const generation = (rev) => Number(rev.split("-")[0]);
 export const nowhere = () => `${1 + next(3)}-${hash()}`;
 
-/** A document's revisions; a node is { rev, path (newest first), parent, deleted, files, body: whether the revision itself was ever sent }. */
+/** A document's revisions; a node is { rev, path (newest first), parent, deleted, files: by name, of those that were copied the generation since which they are there, body: whether the revision itself was ever sent }. */
 export class Tree {
   nodes = new Map();
   /** A server's own revision is in it: where one stands among others of its generation is each server's own affair, so none is grown any more. */
@@ -42,6 +42,10 @@ export class Tree {
   leaves() {
     const parents = new Set([...this.nodes.values()].map(({ parent }) => parent));
     return [...this.nodes.values()].filter(({ rev }) => !parents.has(rev));
+  }
+
+  leavesUnder(rev) {
+    return this.leaves().filter(({ path }) => path.includes(rev));
   }
 
   /** A leaf goes with its ancestors that no other leaf has; false when it is none. */
@@ -109,7 +113,7 @@ export function edited(call, id, revs, { deleted, files, parent }) {
     names[server].set(`${id} ${made}`, rev);
     actual[server].set(`${id} ${rev}`, made);
   });
-  tree.add([rev, ...(node?.path ?? [])], { deleted, files });
+  tree.add([rev, ...(node?.path ?? [])], { deleted, files: Object.fromEntries(Object.entries(files ?? {}).map(([name, one]) => [name, one === "copied" ? generation(rev) : one])) });
   tree.edited = true;
   tree.changed = call;
 }

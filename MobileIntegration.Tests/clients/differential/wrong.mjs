@@ -110,7 +110,7 @@ const wrong = (there, rev) => [
   [["GET", "/_changes?filter=_doc_ids"], json400],
   [["POST", "/_changes?filter=_doc_ids", { doc_ids: "a" }], json400],
   [["POST", "/_changes?filter=_selector", {}], json400],
-  [["POST", "/_changes?filter=_selector", { selector: { n: { $none: 1 } } }], json400],
+  [["POST", "/_changes?filter=_selector", { selector: { n: { $none: 1 } } }], { status: 400, error: "invalid_selector" }],
   [["GET", "/_changes?filter=_view"], json400],
   // Lists.
   [["GET", "/_all_docs?limit=-1"], { status: 400, error: "query_parse_error" }],
@@ -119,8 +119,8 @@ const wrong = (there, rev) => [
   [["GET", "/_all_docs?startkey=x"], json400],
   [["POST", "/_all_docs", { keys: "a" }], json400],
   [["POST", "/_all_docs", []], json400],
-  [["POST", "/_find", { selector: 1 }], json400],
-  [["POST", "/_find", {}], json400],
+  [["POST", "/_find", { selector: 1 }], { status: 400, error: "invalid_selector" }],
+  [["POST", "/_find", {}], { status: 400, error: "missing_required_key" }],
   [["GET", "/_design/app/_view/none"], { status: 404, error: "not_found" }],
   [["GET", "/_design/none/_view/n"], { status: 404, error: "not_found" }],
 ];

@@ -111,6 +111,10 @@ internal static class AttachmentEndpoints
         Check(id, name);
         var database = await databases.FindAsync(call);
         var rev = DocumentEndpoints.RevOf(call, null);
+        if (await documents.FindAsync(database.Id, id, call.Aborted) is null)
+        {
+            throw SyncException.Missing();
+        }
         var before = await OpenAsync(call, database, documents, id, rev) ?? throw SyncException.Missing();
         if (!before.Attachments.Exists(attachment => attachment.Name == name))
         {

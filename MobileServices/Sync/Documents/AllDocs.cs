@@ -199,7 +199,7 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
                 : query.Flag(name, otherwise);
 
             long? Count(string name) => body.ValueKind is JsonValueKind.Object && body.TryGetProperty(name, out var sent)
-                ? sent.TryGetInt64(out var count) && count >= 0 ? count : throw SyncException.Query($"Invalid value for integer: {sent}")
+                ? sent.ValueKind is JsonValueKind.Number && sent.TryGetInt64(out var count) && count >= 0 ? count : throw SyncException.Query($"Invalid value for integer: {sent}")
                 : query.Number(name);
         }
     }
