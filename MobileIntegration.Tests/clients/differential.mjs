@@ -62,6 +62,10 @@ async function run(kind, call, count) {
     if (answers.every(({ status }) => status === 201)) {
       call.done?.(count);
     }
+    const rev = call.writes && answers[0].json?.rev;
+    if (rev && answers[0].headers.get("etag") !== `"${rev}"`) {
+      found.push(`${count} ${kind}: ${JSON.stringify(request)} the ETag is no quoted ${rev}`);
+    }
     const difference = differs(kind, call, request, ...answers, used);
     if (difference) {
       const show = ({ status, json }) => `${status} ${JSON.stringify(json)}`;

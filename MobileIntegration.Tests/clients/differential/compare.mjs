@@ -1,5 +1,6 @@
 // The answers of two servers, each without what is its own affair: the names of its own revisions, sequences, and the order of what has none.
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { known, trees } from "./world.mjs";
 import { differences } from "./differences.mjs";
 
@@ -101,7 +102,7 @@ export function differs(kind, call, request, ours, theirs, used) {
   let [one, two] = [ours, theirs].map((answer, server) => shown(call, answer, server));
   for (const rule of differences.filter(({ kinds }) => kinds?.includes(kind))) {
     const mended = rule.mend({ call, request, ours: one, theirs: two });
-    if (mended) {
+    if (mended && !isDeepStrictEqual(mended, two)) {
       used.add(rule);
       two = mended;
     }

@@ -1,5 +1,13 @@
 // Where express-pouchdb answers otherwise than CouchDB's documentation (https://docs.couchdb.org/en/stable/) says, and ours as it does.
 // Each line makes of the other's answer what the documentation says; all else has to be the same.
+//
+// Calls that it lacks are made of calls that it has, beside the call ("theirs"): meta and deleted_conflicts (of open_revs), atts_since (of revpos), answers in parts (of JSON), _missing_revs (of _revs_diff),
+// latest of several leaves (of the leaves), _bulk_get with errors and without a revision (of open_revs), ranges, HEAD and If-None-Match (of the whole), the answer of COPY (of a GET), filter=_design (of the feed),
+// a selector in the body (in the query), _local_docs (of each), If-Match (in the query). What it has nothing of, _purge and _revs_limit, is in alone.mjs.
+//
+// Calls at which it writes where the documentation refuses would take the trees apart, so ours alone is asked (wrong.mjs): DELETE without a revision or of one that is old (409), an edit of a tombstone by another revision (409),
+// DELETE of an attachment that is not there (404), PUT with both _rev and another rev (400), stubs of what only another document has (412), parts and reserved members that are malformed (400). It has an attachment put on a deleted
+// document (404) where a new one may be made. Not said, and so not asked: a copy of a tombstone, inclusive_end with key, which of several leaves latest gives of a GET.
 
 import { generationOf, trees } from "./world.mjs";
 

@@ -77,10 +77,12 @@ export const documents = {
     const [id, kind] = [own(), next(4)];
     const doc = { n: next(1000), text: "é\u2028x", ...(once(4) && { _attachments: { [file()]: inline(pick(texts)) } }) };
     const rev = kind === 0 ? undefined : kind === 1 && !isDeleted(id) ? nowhere() : current(id);
-    const place = next(3);
+    const place = next(4);
     const written = (server) => {
       const named = rev && told(server, id, rev);
-      return ["PUT", `/${id}${named && place === 0 ? `?rev=${named}` : ""}`, { ...doc, ...(named && place > 0 && { _rev: named }) }];
+      // It does not read If-Match.
+      const header = place === 1 && server === 0;
+      return ["PUT", `/${id}${named && (place === 0 || (place === 1 && !header)) ? `?rev=${named}` : ""}`, { ...doc, ...(named && place > 1 && { _rev: named }) }, named && header ? { "If-Match": `"${named}"` } : {}];
     };
     return { both: written, writes: [{ id, files: names(doc._attachments) }] };
   },
@@ -276,7 +278,17 @@ export const documents = {
             : kind === 4 ? ["PUT", `/${id}`, { n: 2, ...(named && { _rev: named }) }]
               : named ? ["DELETE", `/${id}?rev=${named}`] : ["DELETE", `/${id}?rev=0-1`];
       },
-      raw: true,
+    };
+  },
+  /** It has no such list: each is asked for. */
+  locals() {
+    const docs = once(2);
+    return {
+      both: () => ["GET", `/_local_docs${query({ include_docs: docs })}`],
+      theirs: async (ask) => {
+        const found = (await Promise.all([0, 1, 2].map((n) => ask(["GET", `/_local/l${n}`])))).filter(({ status }) => status === 200).map(({ json: doc }) => doc);
+        return { status: 200, json: { total_rows: null, offset: null, rows: found.map((doc) => ({ id: doc._id, key: doc._id, value: { rev: doc._rev }, ...(docs && { doc }) })) } };
+      },
     };
   },
 };

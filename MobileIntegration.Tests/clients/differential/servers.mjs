@@ -33,7 +33,8 @@ export async function ask(server, [method, path, body, headers = {}], database =
       ...(server === 0 && { Authorization: `Bearer ${token}` }), ...(body !== undefined && { "Content-Type": "application/json" }), ...headers,
     },
     body: isRaw ? body : JSON.stringify(body),
-    signal: AbortSignal.timeout(server === 0 ? 60_000 : 5000),
+    // What it has not written after that is not known.
+    signal: AbortSignal.timeout(server === 0 || method !== "GET" ? 60_000 : 5000),
   }).catch((error) => { if (server === 0) { throw error; } });
   if (!response) {
     unanswered++;

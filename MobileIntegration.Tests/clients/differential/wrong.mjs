@@ -1,6 +1,6 @@
 // Requests that are wrong, with the status and the error that the documentation has for them. Nothing is written by them, which the other calls see.
 // They are sent to ours alone: the other server takes many of them, or ends.
-import { current, hash, pick, told, trees } from "./world.mjs";
+import { current, hash, isDeleted, pick, told, trees } from "./world.mjs";
 import * as multipart from "./multipart.mjs";
 import { json } from "./documents.mjs";
 
@@ -135,9 +135,20 @@ const call = ([request, { status, ...said }]) => ({
   both: () => request, exact: true,
   whole: async (ask, server) => (server === 1 ? { status, json: said } : shown(await ask(0, request), said)),
 });
+/** An edit of a document that is gone. */
+const ofGone = (id) => [
+  [["PUT", `/${id}`, { _rev: `1-${hash()}` }], { status: 409, error: "conflict" }],
+  [["DELETE", `/${id}?rev=1-${hash()}`], { status: 404, error: "not_found" }],
+  [["DELETE", `/${id}`], { status: 404, error: "not_found" }],
+  [["GET", `/${id}`], { status: 404, error: "not_found" }],
+  [["GET", `/${id}/f0`], { status: 404, error: "not_found" }],
+  [["COPY", `/${id}`, undefined, { Destination: "new-4" }], { status: 404, error: "not_found" }],
+];
 const now = () => {
+  const gone = [...trees.keys()].filter((id) => id.startsWith("own-") && isDeleted(id)).slice(0, 1).flatMap(ofGone);
   const there = [...trees.keys()].find((id) => id.startsWith("own-") && current(id));
-  return there ? wrong(there, told(0, there, current(there))) : wrong("_design/app", told(0, "_design/app", current("_design/app")));
+  const one = there ?? "_design/app";
+  return [...wrong(one, told(0, one, current(one))), ...gone];
 };
 
 export const refused = { wrong: () => call(pick(now())) };
