@@ -24,7 +24,7 @@ public sealed class SyncClientTests(SyncService service) : IClassFixture<SyncSer
     [InlineData("leveldb", 3)]
     public async Task Three_peers_that_edit_at_random_come_to_the_same_trees(string adapter, int seed)
     {
-        var told = await RunAsync("pouchdb.mjs", $"{adapter}:converge", service.Gateway.Address.ToString(), _token, $"{seed}", "250");
+        var told = await RunAsync("pouchdb.mjs", $"{adapter}:converge", service.Gateway.Address.ToString(), _token, $"{seed}", "400");
         Assert.True(told.GetProperty("leaves").GetInt32() > 20);
     }
 
@@ -47,7 +47,7 @@ public sealed class SyncClientTests(SyncService service) : IClassFixture<SyncSer
     [InlineData(3)]
     public async Task Random_calls_are_answered_as_by_another_server(int seed)
     {
-        var told = await RunAsync("differential.mjs", service.Gateway.Address.ToString(), _token, $"{seed}", "250");
-        Assert.Equal(250, told.GetProperty("calls").GetInt32());
+        var told = await RunAsync("differential.mjs", service.Gateway.Address.ToString(), _token, $"{seed}", "400");
+        Assert.Equal(400, told.GetProperty("calls").GetInt32());
     }
 }

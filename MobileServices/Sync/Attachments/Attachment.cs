@@ -126,7 +126,7 @@ internal sealed record NewAttachment(string Name, string? ContentType, byte[]? D
                 follows,
                 isGzip ? NumberOf(value, "encoded_length") ?? NumberOf(value, "length") : NumberOf(value, "length"),
                 value.TryGetProperty("digest", out var digest) && digest.ValueKind is JsonValueKind.String ? digest.GetString() : null,
-                value.TryGetProperty("revpos", out var revpos) && revpos.TryGetInt32(out var generation) ? generation : null)
+                value.TryGetProperty("revpos", out var revpos) && revpos.ValueKind is JsonValueKind.Number && revpos.TryGetInt32(out var generation) ? generation : null)
             { IsGzip = isGzip });
         }
         return read;

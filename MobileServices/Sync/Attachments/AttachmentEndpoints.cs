@@ -16,7 +16,7 @@ internal static class AttachmentEndpoints
         var name = call.Attachment();
         var database = await databases.FindAsync(call);
         var document = await documents.FindAsync(database.Id, id, call.Aborted) ?? throw SyncException.Missing();
-        var body = await DocumentEndpoints.ChooseAsync(call, database, documents, document);
+        var body = await DocumentEndpoints.ChooseAsync(call, database, documents, document, DocumentEndpoints.RevOf(call, null));
         var one = body.Attachments.Find(attachment => attachment.Name == name) ?? throw new SyncException(404, "not_found", "Document is missing attachment");
         var response = http.Response;
         var tag = $"\"{one.Digest["md5-".Length..]}\"";
@@ -42,7 +42,8 @@ internal static class AttachmentEndpoints
         response.ContentType = one.ContentType;
         response.Headers.ContentEncoding = sendsGzip ? Attachment.Gzip : default(string);
         var (from, length) = (0L, sendsGzip ? one.StoredLength : one.Length);
-        if (!one.IsGzip && RangeHeaderValue.TryParse(http.Request.Headers.Range.ToString(), out var asked) && asked is { Unit: "bytes", Ranges.Count: 1 })
+        // Of HEAD a range is nothing (RFC 9110, section 14.2).
+        if (!one.IsGzip && HttpMethods.IsGet(http.Request.Method) && RangeHeaderValue.TryParse(http.Request.Headers.Range.ToString(), out var asked) && asked is { Unit: "bytes", Ranges.Count: 1 })
         {
             var range = asked.Ranges.First();
             var start = range.From ?? Math.Max(0, one.Length - range.To!.Value);
@@ -100,7 +101,7 @@ internal static class AttachmentEndpoints
         var before = await OpenAsync(call, database, documents, id, rev);
         var blob = await blobs.SaveAsync(database.Id, http.Request.Body, isGzip, call.Aborted);
         var content = new NewAttachment(name, type, null, false, null, null, null) { Blob = blob };
-        await WriteAsync(call, writes, id, rev, before, [.. Others(before, name), content], 201);
+        await WriteAsync(call, writes, id, name, rev, before, [.. Others(before, name), content], 201);
     }
 
     public static async Task DeleteAsync(HttpContext http, DatabaseStore databases, DocumentStore documents, DocumentWrites writes)
@@ -110,12 +111,16 @@ internal static class AttachmentEndpoints
         Check(id, name);
         var database = await databases.FindAsync(call);
         var rev = DocumentEndpoints.RevOf(call, null);
+        if (await documents.FindAsync(database.Id, id, call.Aborted) is null)
+        {
+            throw SyncException.Missing();
+        }
         var before = await OpenAsync(call, database, documents, id, rev) ?? throw SyncException.Missing();
         if (!before.Attachments.Exists(attachment => attachment.Name == name))
         {
             throw new SyncException(404, "not_found", "Document is missing attachment");
         }
-        await WriteAsync(call, writes, id, rev, before, Others(before, name), 200);
+        await WriteAsync(call, writes, id, name, rev, before, Others(before, name), 200);
     }
 
     private static async Task<StoredBody?> OpenAsync(SyncCall call, DatabaseRow database, DocumentStore documents, string id, Rev? rev)
@@ -133,19 +138,20 @@ internal static class AttachmentEndpoints
     private static List<NewAttachment> Others(StoredBody? before, string name) =>
         [.. (before?.Attachments ?? []).Where(attachment => attachment.Name != name).Select(one => new NewAttachment(one.Name, one.ContentType, null, false, one.Length, one.Digest, one.RevPos))];
 
-    private static async Task WriteAsync(SyncCall call, DocumentWrites writes, string id, Rev? rev, StoredBody? before, List<NewAttachment> attachments, int status)
+    private static async Task WriteAsync(SyncCall call, DocumentWrites writes, string id, string name, Rev? rev, StoredBody? before, List<NewAttachment> attachments, int status)
     {
         var document = NewDocument.Of(before?.Body);
         document.Rev = rev;
         document.Attachments = attachments;
         var edit = new Edit(id, document, IsReplicated: false);
         await writes.WriteOneAsync(call, edit);
-        await DocumentEndpoints.WrittenAsync(call.Http, id, edit.Written!.Value, status);
+        await DocumentEndpoints.WrittenAsync(call, $"{Uri.EscapeDataString(id)}/{Uri.EscapeDataString(name)}", id, edit.Written!.Value, status);
     }
 
     private static void Check(string id, string name)
     {
         NewDocument.CheckId(id);
+        LocalDocuments.RefuseAttachments(id);
         if (name.Length is 0 || name[0] is '_')
         {
             throw SyncException.Bad($"Attachment name '{name}' starts with prohibited character '_'");

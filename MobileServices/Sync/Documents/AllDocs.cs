@@ -30,11 +30,8 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
         var answer = new JsonOut(call.Http.Response);
         answer.Raw("{\"total_rows\":"u8);
         answer.Number(database.DocCount);
-        if (range.Keys is null)
-        {
-            answer.Raw(",\"offset\":"u8);
-            answer.Number(range.Skip);
-        }
+        answer.Raw(",\"offset\":"u8);
+        answer.Number(range.Skip);
         if (call.Query.Flag("update_seq"))
         {
             answer.Raw(",\"update_seq\":\""u8);
@@ -202,7 +199,7 @@ internal sealed class AllDocs(NpgsqlDataSource source, DatabaseStore databases, 
                 : query.Flag(name, otherwise);
 
             long? Count(string name) => body.ValueKind is JsonValueKind.Object && body.TryGetProperty(name, out var sent)
-                ? sent.TryGetInt64(out var count) && count >= 0 ? count : throw SyncException.Query($"Invalid value for integer: {sent}")
+                ? sent.ValueKind is JsonValueKind.Number && sent.TryGetInt64(out var count) && count >= 0 ? count : throw SyncException.Query($"Invalid value for integer: {sent}")
                 : query.Number(name);
         }
     }

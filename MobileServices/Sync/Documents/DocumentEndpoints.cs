@@ -24,15 +24,12 @@ internal static class DocumentEndpoints
             await new OpenRevs(call, database, documents, json, blobs).AnswerAsync(document);
             return;
         }
-        if (call.Query.Text("rev") is { Length: > 0 } rev)
-        {
-            NewDocument.ParseRev(rev);
-        }
+        var rev = call.Query.Text("rev") is { Length: > 0 } text ? NewDocument.ParseRev(text) : (Rev?)null;
         if (document is null)
         {
             throw SyncException.Missing();
         }
-        var body = await ChooseAsync(call, database, documents, document);
+        var body = await ChooseAsync(call, database, documents, document, rev);
         var parts = await PartsAsync(call, database, documents, document);
         if (!parts.HasMeta)
         {
@@ -69,6 +66,7 @@ internal static class DocumentEndpoints
         NewDocument document;
         if (http.Request.ContentType?.StartsWith("multipart/related", StringComparison.OrdinalIgnoreCase) is true)
         {
+            LocalDocuments.RefuseAttachments(id);
             document = await MultipartReader.ReadAsync(call, await databases.FindAsync(call), bodies, blobs);
         }
         else
@@ -89,7 +87,7 @@ internal static class DocumentEndpoints
         var isReplicated = !call.Query.Flag("new_edits", true);
         var edit = new Edit(id, document, isReplicated);
         await writes.WriteOneAsync(call, edit);
-        await WrittenAsync(http, id, edit.Written ?? (document.Path?[0] ?? document.Rev!.Value), 201);
+        await WrittenAsync(call, Uri.EscapeDataString(id), id, edit.Written ?? (document.Path?[0] ?? document.Rev!.Value), 201);
     }
 
     /// <summary>A new document, with an id of the server's when it has none.</summary>
@@ -107,8 +105,7 @@ internal static class DocumentEndpoints
         }
         var edit = new Edit(id, document, IsReplicated: false);
         await writes.WriteOneAsync(call, edit);
-        http.Response.Headers.Location = $"{SyncCall.Prefix}/{Uri.EscapeDataString(call.Database.Name)}/{Uri.EscapeDataString(id)}";
-        await WrittenAsync(http, id, edit.Written!.Value, 201);
+        await WrittenAsync(call, Uri.EscapeDataString(id), id, edit.Written!.Value, 201);
     }
 
     public static async Task DeleteAsync(HttpContext http, DocumentWrites writes, LocalDocuments local)
@@ -123,10 +120,10 @@ internal static class DocumentEndpoints
         }
         var edit = new Edit(id, new() { Deleted = true, Rev = RevOf(call, null) }, IsReplicated: false) { MustExist = true };
         await writes.WriteOneAsync(call, edit);
-        await WrittenAsync(http, id, edit.Written!.Value, 200);
+        await WrittenAsync(call, Uri.EscapeDataString(id), id, edit.Written!.Value, 200);
     }
 
-    public static async Task CopyAsync(HttpContext http, DatabaseStore databases, DocumentStore documents, DocumentWrites writes)
+    public static async Task CopyAsync(HttpContext http, DatabaseStore databases, DocumentStore documents, DocumentWrites writes, LocalDocuments local)
     {
         var call = SyncCall.ToWrite(http);
         var (id, _) = call.Document();
@@ -136,14 +133,33 @@ internal static class DocumentEndpoints
         var to = Uri.UnescapeDataString(target[0]);
         NewDocument.CheckId(to);
         var database = await databases.FindAsync(call);
-        var document = await documents.FindAsync(database.Id, id, call.Aborted) ?? throw SyncException.Missing();
-        var body = await ChooseAsync(call, database, documents, document);
-        var copy = NewDocument.Of(body.Body);
+        byte[] content;
+        List<Attachment> attachments = [];
+        if (id.StartsWith("_local/", StringComparison.Ordinal))
+        {
+            content = await local.BodyAsync(database.Id, id, call.Aborted) ?? throw SyncException.Missing();
+        }
+        else
+        {
+            var document = await documents.FindAsync(database.Id, id, call.Aborted) ?? throw SyncException.Missing();
+            var body = await ChooseAsync(call, database, documents, document, RevOf(call, null));
+            (content, attachments) = (body.Body, body.Attachments);
+        }
+        if (to.StartsWith("_local/", StringComparison.Ordinal))
+        {
+            if (attachments.Count > 0)
+            {
+                LocalDocuments.RefuseAttachments(to);
+            }
+            await local.PutCopyAsync(call, database, to, content, target.ElementAtOrDefault(1));
+            return;
+        }
+        var copy = NewDocument.Of(content);
         copy.Rev = target.Length > 1 ? NewDocument.ParseRev(target[1]) : null;
-        copy.Attachments = [.. body.Attachments.Select(one => new NewAttachment(one.Name, one.ContentType, null, false, one.Length, one.Digest, null) { Blob = new(one.Blob, one.Digest, one.Length, one.EncodedLength) })];
+        copy.Attachments = [.. attachments.Select(one => new NewAttachment(one.Name, one.ContentType, null, false, one.Length, one.Digest, null) { Blob = new(one.Blob, one.Digest, one.Length, one.EncodedLength) })];
         var edit = new Edit(to, copy, IsReplicated: false);
         await writes.WriteOneAsync(call, edit);
-        await WrittenAsync(http, to, edit.Written!.Value, 201);
+        await WrittenAsync(call, Uri.EscapeDataString(to), to, edit.Written!.Value, 201);
     }
 
     /// <summary>The revision that the client updates: in the document, the query or If-Match.</summary>
@@ -157,9 +173,15 @@ internal static class DocumentEndpoints
             : named ?? query ?? header;
     }
 
-    public static Task WrittenAsync(HttpContext http, string id, Rev rev, int status)
+    /// <param name="path">Of what was written, behind its database.</param>
+    public static Task WrittenAsync(SyncCall call, string path, string id, Rev rev, int status)
     {
+        var http = call.Http;
         http.Response.StatusCode = status;
+        if (status is 201)
+        {
+            http.Response.Headers.Location = $"{SyncCall.Prefix}/{Uri.EscapeDataString(call.Database.Name)}/{path}";
+        }
         http.Response.Headers.ETag = $"\"{rev}\"";
         return http.Response.SendAsync(json =>
         {
@@ -172,13 +194,12 @@ internal static class DocumentEndpoints
     }
 
     /// <summary>The revision that is asked for, the winner otherwise; with <c>latest</c>, what became of it.</summary>
-    public static async Task<StoredBody> ChooseAsync(SyncCall call, DatabaseRow database, DocumentStore documents, StoredDocument document)
+    public static async Task<StoredBody> ChooseAsync(SyncCall call, DatabaseRow database, DocumentStore documents, StoredDocument document, Rev? asked)
     {
-        if (call.Query.Text("rev") is not { Length: > 0 } text)
+        if (asked is not { } rev)
         {
             return document.Deleted ? throw SyncException.Deleted() : document.Winner;
         }
-        var rev = NewDocument.ParseRev(text);
         if (call.Query.Flag("latest") && document.Tree.LeavesUnder(rev) is { Count: > 0 } leaves)
         {
             rev = leaves[0].Rev;

@@ -135,6 +135,10 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         }
         CheckRoom(database, sent);
         var leaves = document.Tree.Leaves();
+        if (edit.MustExist && (leaves.Count is 0 || leaves[0].Deleted))
+        {
+            throw leaves.Count is 0 ? SyncException.Missing() : SyncException.Deleted();
+        }
         Rev? parent = sent.Rev;
         if (parent is { } given)
         {
@@ -142,10 +146,6 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
             if (leaf < 0)
             {
                 throw SyncException.Conflict();
-            }
-            if (leaves[leaf].Deleted && edit.MustExist)
-            {
-                throw SyncException.Deleted();
             }
             if (leaves[leaf].Deleted && sent.Deleted)
             {
@@ -158,15 +158,7 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
             {
                 throw SyncException.Conflict();
             }
-            if (edit.MustExist)
-            {
-                throw SyncException.Deleted();
-            }
             parent = leaves[0].Rev;
-        }
-        else if (edit.MustExist)
-        {
-            throw SyncException.Missing();
         }
         var generation = GenerationAfter(parent);
         var attachments = await AttachAsync(connection, database.Id, document, sent, parent is { } one ? [one] : [], generation, ct);

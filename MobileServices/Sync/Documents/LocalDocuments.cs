@@ -52,10 +52,33 @@ internal sealed class LocalDocuments([FromKeyedServices(SyncSetup.Prepared)] Npg
         var database = await databases.FindAsync(call);
         if (!await DeleteAsync(database.Id, id, NumberOf(call.Query.Text("rev")), call.Aborted))
         {
-            throw SyncException.Missing();
+            throw await IsThereAsync(database.Id, id, call.Aborted) ? SyncException.Conflict() : SyncException.Missing();
         }
         await AnswerAsync(call.Http, id, 0, 200);
     }
+
+    /// <exception cref="SyncException">It is one of them.</exception>
+    public static void RefuseAttachments(string id)
+    {
+        if (id.StartsWith("_local/", StringComparison.Ordinal))
+        {
+            throw SyncException.Bad("_local documents do not accept attachments.");
+        }
+    }
+
+    /// <summary>Its members; null when it is not there.</summary>
+    public async Task<byte[]?> BodyAsync(long databaseId, string id, CancellationToken ct)
+    {
+        await using var command = source.CreateCommand("select body from sync.local_document where db_id = $1 and doc_id = $2");
+        command.Parameters.Add(new() { Value = databaseId });
+        command.Parameters.Add(new() { Value = id });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        return await reader.ReadAsync(ct) ? reader.GetFieldValue<byte[]>(0) : null;
+    }
+
+    /// <summary>A copy of another document, with the members that it has.</summary>
+    public async Task PutCopyAsync(SyncCall call, DatabaseRow database, string id, byte[] members, string? rev) =>
+        await AnswerAsync(call.Http, id, await SaveAsync(database.Id, id, Encoding.UTF8.GetString(members), rev, call.Aborted) ?? throw SyncException.Conflict(), 201);
 
     /// <summary>As part of <c>_bulk_docs</c>.</summary>
     public async Task<string?> SaveAsync(SyncCall call, string id, JsonElement body)

@@ -145,7 +145,8 @@ internal sealed class NewDocument
 
     private static List<Rev> ReadPath(JsonElement value)
     {
-        if (value.ValueKind is not JsonValueKind.Object || !value.TryGetProperty("start", out var start) || !start.TryGetInt32(out var generation)
+        if (value.ValueKind is not JsonValueKind.Object || !value.TryGetProperty("start", out var start)
+            || start.ValueKind is not JsonValueKind.Number || !start.TryGetInt32(out var generation)
             || generation > Revisions.Rev.MostGenerations || !value.TryGetProperty("ids", out var ids) || ids.ValueKind is not JsonValueKind.Array)
         {
             throw new SyncException(400, "doc_validation", $"_revisions must have a number `start`, at most {Revisions.Rev.MostGenerations}, and a list `ids`.");
