@@ -1,5 +1,5 @@
 // Random calls on attachments, and what HTTP itself has to say: HEAD, ETag, If-None-Match, Range.
-import { any, current, isDeleted, next, nowhere, once, own, pick, revision, told, trees } from "./world.mjs";
+import { any, attached, current, isDeleted, next, nowhere, once, own, pick, revision, told, trees } from "./world.mjs";
 import { documents, file, query, texts } from "./documents.mjs";
 
 /** RFC 9110, section 14.2, of one range of bytes; undefined for one that is none, which is ignored. */
@@ -31,8 +31,7 @@ export const attachments = {
   },
   /** Whole, a range of it, or what a client already has. */
   attached() {
-    const [id, name] = [any(), file()];
-    const rev = once(3) ? revision(id) : undefined;
+    const { id, rev, name } = attached();
     const path = (server) => `/${id}/${name}${query({ rev: rev && told(server, id, rev) })}`;
     const method = once(4) ? "HEAD" : "GET";
     const asked = once(2) ? pick(["bytes=0-4", "bytes=5-", "bytes=-3", "bytes=-0", "bytes=2-2", "bytes=100-", "bytes=3-1000", "bytes=9-3", "bytes=x", "pages=1-2", "bytes="]) : undefined;

@@ -3,7 +3,7 @@
 //   read(answer, server): what is compared of an answer that succeeded, when it is not the JSON;
 //   writes: the edits, in the order of the answer's rows.
 import * as multipart from "./multipart.mjs";
-import { any, current, edited, generationOf, grown, hash, isDeleted, next, nowhere, once, own, pick, revision, some, told, treeOf, trees } from "./world.mjs";
+import { any, attached, current, edited, generationOf, grown, hash, isDeleted, next, nowhere, once, own, pick, revision, some, told, treeOf, trees } from "./world.mjs";
 
 const texts = ["", "a", "text", "é\u2028x", "0123456789abcdefghij"];
 const file = () => `f${next(2)}`;
@@ -168,8 +168,7 @@ export const documents = {
   },
   /** Attachments that came after revisions which the client has; in parts or inside. */
   getAttachments() {
-    const id = any();
-    const rev = once(2) ? undefined : revision(id);
+    const { id, rev } = attached();
     const since = once(2) ? Array.from({ length: 1 + next(2) }, () => revision(id)) : undefined;
     const parts = once(2);
     const path = (server, more) => `/${id}${query({ rev: rev && told(server, id, rev), ...more })}`;

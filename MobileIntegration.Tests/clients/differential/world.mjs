@@ -92,6 +92,12 @@ export const revision = (id) => {
   const nodes = [...(trees.get(id)?.nodes.keys() ?? [])];
   return nodes.length > 0 && !once(6) ? pick(nodes) : nowhere();
 };
+/** A revision that has attachments, mostly a winner: { id, rev: undefined for the winner, name }; any document while there is none. */
+export const attached = () => {
+  const all = [...trees].flatMap(([id, tree]) => [...tree.nodes.values()].filter(({ files }) => Object.keys(files).length > 0).map((node) => ({ id, rev: node.rev === current(id) ? undefined : node.rev, name: pick(Object.keys(node.files)) })));
+  const winners = all.filter(({ rev }) => rev === undefined);
+  return all.length === 0 || once(6) ? { id: any(), name: "f0" } : pick(winners.length > 0 && !once(3) ? winners : all);
+};
 export const isDeleted = (id) => trees.get(id)?.winner()?.deleted === true;
 /** The winner's revision while the document is there. */
 export const current = (id) => { const winner = trees.get(id)?.winner(); return winner && !winner.deleted ? winner.rev : undefined; };
