@@ -17,6 +17,39 @@ public sealed class DocumentedAnswerTests(SyncService service) : IClassFixture<S
     }
 
     [Fact]
+    public async Task What_a_local_document_holds_is_copied_into_another_only_as_a_client_could_have_sent_it()
+    {
+        await _client.PutAsync("notes/_local/x", """{"_foo":1,"a":{}}""");
+        await SyncClient.ReadAsync(await CopyAsync("notes/_local/x", "odd"), 400);
+        await _client.GetAsync("notes/odd", 404);
+
+        await _client.PutAsync("notes/_local/y", "{\"a\":{\n\"b\":1}}");
+        await SyncClient.ReadAsync(await CopyAsync("notes/_local/y", "lines"), 201);
+        var feed = await _client.Http.GetStringAsync("notes/_changes?feed=continuous&include_docs=true&timeout=1");
+        Assert.Contains(feed.Split('\n'), line => line.Contains("\"lines\"", StringComparison.Ordinal) && line.Contains("\"b\":1", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_download_goes_on_when_the_attachment_still_has_the_tag_that_it_had()
+    {
+        using var put = await _client.Http.PutAsync("notes/a/x", new StringContent("0123456789"));
+        using var whole = await _client.Http.GetAsync("notes/a/x");
+
+        Assert.Equal((206, "56789"), await GoOnAsync(whole.Headers.ETag!.Tag));
+        Assert.Equal((206, "56789"), await GoOnAsync("*"));
+        Assert.Equal(412, (await GoOnAsync("\"another\"")).Status);
+
+        async Task<(int Status, string Text)> GoOnAsync(string tag)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "notes/a/x");
+            request.Headers.TryAddWithoutValidation("If-Match", tag);
+            request.Headers.Range = new(5, null);
+            using var answer = await _client.Http.SendAsync(request);
+            return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
+        }
+    }
+
+    [Fact]
     public async Task A_delete_of_what_is_not_there_is_not_found_whatever_revision_it_names()
     {
         Assert.Equal("missing", (string?)(await _client.DeleteAsync("notes/never?rev=1-aa", 404))["reason"]);

@@ -122,6 +122,15 @@ public sealed class MergeTests(SyncService service) : IClassFixture<SyncService>
         var there = await client.GetAsync("merged/other?conflicts=true");
         Assert.Equal(("3-f", "3-e"), ((string?)there["_rev"], (string?)there["_conflicts"]![0]));
 
+        // Nor is what two have in common guessed where it was forgotten: a counter would count it twice.
+        await client.PutAsync("merged/_revs_limit", "1", 200);
+        await PushAsync(client, """{"count":10}""", "1-a", id: "counted");
+        await PushAsync(client, """{"count":11}""", "2-b", "1-a", id: "counted");
+        await PushAsync(client, """{"count":12}""", "3-c", "2-b", "1-a", id: "counted");
+        await PushAsync(client, """{"count":11}""", "2-x", "1-a", id: "counted");
+        var kept = await client.GetAsync("merged/counted?conflicts=true");
+        Assert.Equal(("3-c", 12, "2-x"), ((string?)kept["_rev"], (int)kept["count"]!, (string?)kept["_conflicts"]![0]));
+
         // Any other database keeps its conflicts.
         await client.PutAsync("notes");
         await PushAsync(client, """{"count":5}""", "1-e", database: "notes");

@@ -122,6 +122,35 @@ public sealed class SelectorSqlTests(SyncService service) : IClassFixture<SyncSe
         return where(json.RootElement);
     }).Select(document => document.Id)];
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Pages_that_are_cut_by_their_bytes_leave_out_and_repeat_none(bool isIndexed)
+    {
+        using var client = service.ClientOf(_user);
+        await client.PutAsync($"large-{isIndexed}".ToLowerInvariant());
+        var name = $"large-{isIndexed}".ToLowerInvariant();
+        var filler = new string('x', 10_000);
+        for (var batch = 0; batch < 3; batch++)
+        {
+            var docs = Enumerable.Range(batch * 500, 500).Select(n => $$"""{"_id":"d{{n:0000}}","n":{{n}},"who":"{{(n % 97 is 5 ? "rare" : "common")}}","filler":"{{filler}}"}""");
+            await client.PostAsync($"{name}/_bulk_docs", $$"""{"docs":[{{string.Join(',', docs)}}]}""", 201);
+        }
+        if (isIndexed)
+        {
+            await client.PostAsync($"{name}/_index", """{"index":{"fields":["n"]}}""");
+        }
+        var expected = Enumerable.Range(0, 1500).Where(n => n % 97 is 5).Select(n => $"d{n:0000}").ToList();
+        foreach (var sort in isIndexed ? (string[])["asc", "desc"] : [""])
+        {
+            var found = await client.PostAsync($"{name}/_find", $$"""
+                {"selector":{"n":{"$gte":0},"who":"rare"},"fields":["_id"],"limit":1000,"execution_stats":true{{(sort is "" ? "" : $",\"sort\":[{{\"n\":\"{sort}\"}}]")}}}
+                """);
+            Assert.Equal(sort is "desc" ? expected.AsEnumerable().Reverse() : expected, Ids(found));
+            Assert.Equal(1500, (int)found["execution_stats"]!["total_docs_examined"]!);
+        }
+    }
+
     private async Task<List<StoredDocument>> PageAsync(NpgsqlDataSource source, Narrowed? narrowed)
     {
         await using var command = source.CreateCommand(DocumentStore.Page(

@@ -154,6 +154,30 @@ public sealed class SyncLimitTests(SyncService service) : IClassFixture<SyncServ
     }
 
     [Fact]
+    public async Task A_deletion_of_what_a_full_database_never_had_takes_no_past_and_shorter_pasts_make_room()
+    {
+        await using var small = service.Start(("Sync:MostBytes", "20000"));
+        using var client = service.ClientOf(_user, small.Address);
+        await client.PutAsync("trees");
+        var past = string.Join(',', Enumerable.Range(0, 1000).Select(n => $"\"{n:x32}\""));
+        Assert.Empty((await client.PostAsync("trees/_bulk_docs", $$"""{"new_edits":false,"docs":[{"_id":"old","_revisions":{"start":1000,"ids":[{{past}}]},"x":"{{new string('x', 4000)}}"}]}""", 201)).AsArray());
+        await client.PutAsync("trees/more", "{}", 413);
+
+        Assert.Empty((await client.PostAsync("trees/_bulk_docs", $$"""{"new_edits":false,"docs":[{"_id":"gone","_revisions":{"start":1000,"ids":[{{past}}]},"_deleted":true}]}""", 201)).AsArray());
+        Assert.InRange(await BytesOfTreeAsync("gone"), 1, 100);
+        Assert.InRange(await BytesOfTreeAsync("old"), 16_000, 20_000);
+
+        await client.PutAsync("trees/_revs_limit", "10", 200);
+        await client.PostAsync("trees/_compact", "", 202);
+        await Eventually.TrueAsync(async () => await BytesOfTreeAsync("old") < 300, TimeSpan.FromSeconds(30));
+        await client.PutAsync("trees/more", "{}");
+        Assert.Equal($"1000-{0:x32}", (string?)(await client.GetAsync("trees/old"))["_rev"]);
+
+        Task<long> BytesOfTreeAsync(string id) =>
+            service.CountAsync($"select octet_length(d.tree)::bigint from sync.document d join sync.database s on s.id = d.db_id where s.owner = $1 and s.name = 'trees' and d.doc_id = '{id}'", _user);
+    }
+
+    [Fact]
     public async Task Who_creates_many_databases_at_once_has_no_more_than_he_may()
     {
         await using var one = service.Start(("Sync:MostDatabases", "3"));

@@ -16,10 +16,18 @@ internal static class AttachmentEndpoints
         var name = call.Attachment();
         var database = await databases.FindAsync(call);
         var document = await documents.FindAsync(database.Id, id, call.Aborted) ?? throw SyncException.Missing();
-        var body = await DocumentEndpoints.ChooseAsync(call, database, documents, document, DocumentEndpoints.RevOf(call, null));
+        // The header names a revision or, as with any resource, the tag of what is sent.
+        var match = http.Request.Headers.IfMatch.ToString();
+        var isTag = match.Length > 0 && !Rev.TryParse(match.Trim('"'), out _);
+        var rev = !isTag ? DocumentEndpoints.RevOf(call, null) : call.Query.Text("rev") is { Length: > 0 } named ? NewDocument.ParseRev(named) : null;
+        var body = await DocumentEndpoints.ChooseAsync(call, database, documents, document, rev);
         var one = body.Attachments.Find(attachment => attachment.Name == name) ?? throw new SyncException(404, "not_found", "Document is missing attachment");
         var response = http.Response;
         var tag = $"\"{one.Digest["md5-".Length..]}\"";
+        if (isTag && match is not "*" && !match.Contains(tag, StringComparison.Ordinal))
+        {
+            throw new SyncException(412, "precondition_failed", "The attachment has another tag than those in If-Match.");
+        }
         response.Headers.ETag = tag;
         response.Headers.AcceptRanges = one.IsGzip ? "none" : "bytes";
         var sendsGzip = one.IsGzip && AcceptsGzip(http.Request);

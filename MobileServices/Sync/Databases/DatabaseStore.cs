@@ -1,6 +1,7 @@
 using System.Globalization;
 using Dapper;
 using Microsoft.Extensions.Options;
+using MobileServices.Sync.Revisions;
 using Npgsql;
 
 namespace MobileServices.Sync.Databases;
@@ -206,15 +207,16 @@ internal sealed class DatabaseStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
         await connection.ExecuteAsync(new CommandDefinition($"update sync.database set {column} = @value where id = @id", new { id, value }, cancellationToken: ct));
     }
 
-    /// <summary>Throws away the bodies of revisions that are no leaves (of databases that merge, those of long ago), and content that no revision has any more.</summary>
+    /// <summary>Shortens trees to the limit of their database, throws away the bodies of revisions that are no leaves (of databases that merge, those of long ago), and content that no revision has any more.</summary>
     public async Task CompactAsync(long id, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         var name = await connection.ExecuteScalarAsync<string>(new CommandDefinition("select name from sync.database where id = @id", new { id }, transaction, cancellationToken: ct)) ?? "";
         TimeSpan? keep = options.Value.Merge.TryGetValue(name, out var merge) ? TimeSpan.FromDays(merge.KeepDays) : null;
+        var limit = await connection.ExecuteScalarAsync<int>(new CommandDefinition("select revs_limit from sync.database where id = @id for update", new { id }, transaction, cancellationToken: ct));
+        await StemAsync(connection, id, limit, ct);
         await connection.ExecuteAsync(new CommandDefinition("""
-            select 1 from sync.database where id = @id for update;
             delete from sync.body b using sync.document d
             where b.db_id = @id and d.db_id = @id and d.doc_id = b.doc_id and (@keep::interval is null or b.stored_at < now() - @keep)
               and not (b.rev = any (string_to_array(replace(coalesce(d.others, ''), '!', ''), ' ')));
@@ -224,6 +226,38 @@ internal sealed class DatabaseStore([FromKeyedServices(SyncSetup.Prepared)] Npgs
             """, new { id, keep }, transaction, commandTimeout: 300, cancellationToken: ct));
         await DropContentAsync(connection, id, ct);
         await transaction.CommitAsync(ct);
+    }
+
+    /// <summary>Trees that were written before the limit was lowered forget what they no longer need to know.</summary>
+    private static async Task StemAsync(NpgsqlConnection connection, long id, int limit, CancellationToken ct)
+    {
+        const int Page = 500;
+        var after = "";
+        while (true)
+        {
+            // A revision has two bytes at least.
+            var rows = (await connection.QueryAsync<(string Id, byte[] Tree)>(new CommandDefinition(
+                "select doc_id, tree from sync.document where db_id = @id and doc_id > @after and octet_length(tree) > @limit * 2 order by doc_id limit @Page",
+                new { id, after, limit, Page }, cancellationToken: ct))).AsList();
+            var stemmed = new List<(string Id, byte[] Tree)>();
+            foreach (var row in rows)
+            {
+                var tree = RevisionTree.Read(row.Tree);
+                tree.Stem(limit, SyncOptions.MostRevs);
+                if (tree.ToBytes() is var bytes && bytes.Length < row.Tree.Length)
+                {
+                    stemmed.Add((row.Id, bytes));
+                }
+            }
+            await connection.ExecuteAsync(new CommandDefinition(
+                "update sync.document d set tree = n.tree from unnest(@ids, @trees) as n (id, tree) where d.db_id = @id and d.doc_id = n.id",
+                new { id, ids = stemmed.ConvertAll(one => one.Id).ToArray(), trees = stemmed.ConvertAll(one => one.Tree).ToArray() }, cancellationToken: ct));
+            if (rows.Count < Page)
+            {
+                return;
+            }
+            after = rows[^1].Id;
+        }
     }
 
     /// <summary>Throws away content that no revision has any more, in the transaction that holds the database's lock.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using MobileServices.Sync.Attachments;
 using MobileServices.Sync.Databases;
 using MobileServices.Sync.Revisions;
@@ -135,7 +136,8 @@ internal static class DocumentEndpoints
         var database = await databases.FindAsync(call);
         byte[] content;
         List<Attachment> attachments = [];
-        if (id.StartsWith("_local/", StringComparison.Ordinal))
+        var isLocal = id.StartsWith("_local/", StringComparison.Ordinal);
+        if (isLocal)
         {
             content = await local.BodyAsync(database.Id, id, call.Aborted) ?? throw SyncException.Missing();
         }
@@ -154,7 +156,9 @@ internal static class DocumentEndpoints
             await local.PutCopyAsync(call, database, to, content, target.ElementAtOrDefault(1));
             return;
         }
-        var copy = NewDocument.Of(content);
+        // What a local document may hold is not all for others to replicate.
+        using var json = isLocal ? JsonDocument.Parse(content, new() { MaxDepth = 1100 }) : null;
+        var copy = json is null ? NewDocument.Of(content) : NewDocument.Read(json.RootElement, call.Options);
         copy.Rev = target.Length > 1 ? NewDocument.ParseRev(target[1]) : null;
         copy.Attachments = [.. attachments.Select(one => new NewAttachment(one.Name, one.ContentType, null, false, one.Length, one.Digest, null) { Blob = new(one.Blob, one.Digest, one.Length, one.EncodedLength) })];
         var edit = new Edit(to, copy, IsReplicated: false);

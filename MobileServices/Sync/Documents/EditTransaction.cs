@@ -189,6 +189,11 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
         CheckRoom(database, sent);
         // What is further back would be forgotten after it, unless it leads to what is known.
         var kept = path.Count > database.RevsLimit ? path[..Math.Max(database.RevsLimit, path.FindIndex(document.Tree.Contains) + 1)] : path;
+        if (IsFull(database) && !path.Exists(document.Tree.Contains))
+        {
+            // A deletion, which is taken for what it closes: here nothing.
+            kept = path[..1];
+        }
         CheckLeaves(document.Tree, kept, sent.Deleted);
         var attachments = await AttachAsync(connection, database.Id, document, sent, path.Skip(1), path[0].Generation, ct);
         await validation.CheckAsync(connection, document, edit, path.Skip(1), path[0], attachments, ct);
@@ -200,12 +205,13 @@ internal sealed class EditTransaction([FromKeyedServices(SyncSetup.Prepared)] Np
     /// <summary>Deletions are taken all the same, but none that takes room itself when there is none.</summary>
     private void CheckRoom(DatabaseRow database, NewDocument sent)
     {
-        var isFull = database.BodyBytes + database.AttachmentBytes >= options.Value.MostBytes ? !sent.IsBareTombstone : !sent.Deleted && database.DocCount >= options.Value.MostDocuments;
-        if (isFull)
+        if (IsFull(database) ? !sent.IsBareTombstone : !sent.Deleted && database.DocCount >= options.Value.MostDocuments)
         {
-            throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some and compact it.");
+            throw SyncException.TooLarge($"The database is full: it may hold {options.Value.MostDocuments} documents and {options.Value.MostBytes} bytes. Delete some, or lower _revs_limit, and compact it.");
         }
     }
+
+    private bool IsFull(DatabaseRow database) => database.BodyBytes + database.AttachmentBytes >= options.Value.MostBytes;
 
     /// <summary>
     /// What goes on from a leaf is always taken, a deletion too. At any other word than <c>forbidden</c> PouchDB would try the document again for ever, and

@@ -92,7 +92,7 @@ internal sealed class Merger(NpgsqlConnection connection, long databaseId, OpenD
     /// <returns>Null when the conflict is to stay: the rules ask a person, the common ancestor is known by name alone, there is no generation left, or the result would be larger than a document may be.</returns>
     private async Task<Rev?> TryMergeAsync(Rev winner, Body one, Rev loser, Rev? ancestor, CancellationToken ct)
     {
-        if (winner.Generation is Rev.MostGenerations || one.Text is not { } mine)
+        if (winner.Generation is Rev.MostGenerations || one.Text is not { } mine || (ancestor is null && !(IsWhole(winner) && IsWhole(loser))))
         {
             return null;
         }
@@ -111,6 +111,9 @@ internal sealed class Merger(NpgsqlConnection connection, long databaseId, OpenD
         Hold(result, loser);
         return result;
     }
+
+    /// <summary>Nothing of its past was forgotten, so that what it has in common with another one is known.</summary>
+    private bool IsWhole(Rev leaf) => document.Tree.PathOf(leaf)[^1].Generation is 1;
 
     /// <summary>The newest revision that both come from, through merges too.</summary>
     private static Rev? CommonAncestor(HashSet<Rev> past, HashSet<Rev> other)

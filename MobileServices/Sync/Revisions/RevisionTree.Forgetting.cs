@@ -3,14 +3,20 @@ namespace MobileServices.Sync.Revisions;
 /// <summary>What a tree forgets.</summary>
 internal sealed partial class RevisionTree
 {
-    /// <summary>Forgets ancestors that are further than that from every leaf; of a tree that is larger still, so many that its leaves remember as much each as there is room for.</summary>
+    /// <summary>Forgets ancestors that are further than that from every leaf; of a tree that is larger still, what is furthest, until there is room for it. Leaves stay.</summary>
     public void Stem(int limit, int most = int.MaxValue)
     {
-        Forget(limit);
-        if (_nodes.Count > most)
+        if (_nodes.Count <= Math.Min(limit, most))
         {
-            Forget(Math.Max(1, most / Leaves().Count));
+            return;
         }
+        Sort();
+        var distances = Distances();
+        if (distances.Count(distance => distance < limit) > most)
+        {
+            limit = Math.Max(1, distances.Order().ElementAt(most));
+        }
+        Keep(Array.ConvertAll(distances, distance => distance < limit));
     }
 
     /// <summary>Takes leaves out for good, with the ancestors that nothing else came of.</summary>
@@ -42,27 +48,23 @@ internal sealed partial class RevisionTree
         return purged;
     }
 
-    private void Forget(int limit)
+    /// <summary>How far the nearest leaf is, told from children to parents; in a tree that is sorted.</summary>
+    private int[] Distances()
     {
-        if (_nodes.Count <= limit)
-        {
-            return;
-        }
-        Sort();
-        var kept = new bool[_nodes.Count];
-        // How far the nearest leaf is, told from children to parents.
         var distances = new int[_nodes.Count];
         Array.Fill(distances, int.MaxValue);
         for (var index = _nodes.Count - 1; index >= 0; index--)
         {
-            var distance = distances[index] is int.MaxValue ? 0 : distances[index];
-            kept[index] = distance < limit;
+            if (distances[index] is int.MaxValue)
+            {
+                distances[index] = 0;
+            }
             if (_nodes[index].Parent is >= 0 and var parent)
             {
-                distances[parent] = Math.Min(distances[parent], distance + 1);
+                distances[parent] = Math.Min(distances[parent], distances[index] + 1);
             }
         }
-        Keep(kept);
+        return distances;
     }
 
     /// <summary>In a tree that is sorted.</summary>
