@@ -37,7 +37,7 @@ internal sealed class Peers(Server ours, Server theirs, NpgsqlDataSource databas
         }
     }
 
-    /// <summary>What one client alone can be given at most where each write is flushed to the disk before it is acknowledged: rows of one text, inserted one by one.</summary>
+    /// <summary>What no service on this database can be beyond for one client, as each write is flushed to the disk before it is acknowledged: rows of one text, inserted one by one.</summary>
     private async Task TellLimitAsync()
     {
         const int Count = 1000;
