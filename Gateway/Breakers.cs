@@ -1,4 +1,7 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.ExceptionServices;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.Extensions.Options;
 using Polly;
@@ -6,15 +9,36 @@ using Polly.CircuitBreaker;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Health;
 using Yarp.ReverseProxy.Model;
+using Yarp.ReverseProxy.Transforms;
 
 namespace Gateway;
 
-/// <summary>YARP's clients with a circuit breaker for every destination of a service. The answer's status counts, not what comes after it.</summary>
-internal sealed class BreakerClients(
-    IOptions<UpstreamOptions> options, IHttpContextAccessor accessor, TimeProvider time, ILogger<BreakerClients> logger) : ForwarderHttpClientFactory(logger)
+/// <summary>
+/// YARP's clients with a circuit breaker for every destination of a service. The answer's status counts, not what comes after it. A call that is traced has a span
+/// (HTTP client semantic conventions); of others the trace goes on, and nothing else is done.
+/// </summary>
+internal sealed class BreakerClients(IOptions<UpstreamOptions> options, TimeProvider time, ILogger<BreakerClients> logger) : ForwarderHttpClientFactory(logger)
 {
+    private static readonly HttpRequestOptionsKey<HttpContext> Caller = new("caller");
     private static readonly TimeSpan Window = TimeSpan.FromSeconds(10);
+    private static readonly ActivitySource Spans = new(Idempotency.MeterName);
+    private static readonly ReverseProxyPropagator Trace = new(DistributedContextPropagator.Current);
+
     private readonly ConcurrentDictionary<(string Service, string Destination), ResiliencePipeline<HttpResponseMessage>> _breakers = new();
+
+    /// <summary>Whoever sends the request is to know whose it is.</summary>
+    public static ValueTask OnRequestAsync(RequestTransformContext call)
+    {
+        call.ProxyRequest.Options.Set(Caller, call.HttpContext);
+        return ValueTask.CompletedTask;
+    }
+
+    protected override void ConfigureHandler(ForwarderHttpClientContext context, SocketsHttpHandler handler)
+    {
+        base.ConfigureHandler(context, handler);
+        // It makes a span for every call, and throws it away unless the call is traced.
+        handler.ActivityHeadersPropagator = null;
+    }
 
     protected override HttpMessageHandler WrapHandler(ForwarderHttpClientContext context, HttpMessageHandler handler) =>
         new BreakerHandler(this, context.ClusterId, base.WrapHandler(context, handler));
@@ -41,23 +65,23 @@ internal sealed class BreakerClients(
         return ValueTask.CompletedTask;
     }
 
-    private bool IsFailure(Outcome<HttpResponseMessage> outcome) => outcome switch
+    private static bool IsFailure(Outcome<HttpResponseMessage> outcome) => outcome switch
     {
         { Result.StatusCode: var status } => (int)status is 502 or 503 or 504,
-        { Exception: OperationCanceledException } => IsTimeOut(),
-        { Exception: { } exception } => exception is HttpRequestException or IOException,
+        { Exception: { } exception } => exception is HttpRequestException or IOException or OperationCanceledException,
         _ => false,
     };
-
-    /// <summary>That the client went away is no fault of the service.</summary>
-    private bool IsTimeOut() => accessor.HttpContext is { } context
-        && (!context.RequestAborted.IsCancellationRequested
-            || context.Features.Get<IHttpRequestTimeoutFeature>()?.RequestTimeoutToken.IsCancellationRequested is true);
 
     private sealed class BreakerHandler(BreakerClients breakers, string service, HttpMessageHandler inner) : DelegatingHandler(inner)
     {
         protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
+            var parent = Activity.Current;
+            using var span = parent is { Recorded: true } ? Begin(request) : null;
+            if ((span ?? parent) is { } trace)
+            {
+                Trace.Inject(trace, request, static (request, name, value) => ((HttpRequestMessage)request!).Headers.TryAddWithoutValidation(name, value));
+            }
             // By outcome, which costs half of what the same costs by exception.
             var context = ResilienceContextPool.Shared.Get(continueOnCapturedContext: false, cancellationToken);
             try
@@ -69,11 +93,23 @@ internal sealed class BreakerClients(
                         {
                             return Outcome.FromResult(await call.Handler.ForwardAsync(call.Request, context.CancellationToken));
                         }
+                        catch (OperationCanceledException exception) when (IsGone(call.Request))
+                        {
+                            return Outcome.FromException<HttpResponseMessage>(new CallerGoneException(exception));
+                        }
                         catch (Exception exception)
                         {
                             return Outcome.FromException<HttpResponseMessage>(exception);
                         }
                     }, context, (Handler: this, Request: request));
+                if (span is not null)
+                {
+                    End(span, outcome);
+                }
+                if (outcome.Exception is CallerGoneException { InnerException: { } gone })
+                {
+                    ExceptionDispatchInfo.Throw(gone);
+                }
                 outcome.ThrowIfException();
                 return outcome.Result!;
             }
@@ -84,7 +120,36 @@ internal sealed class BreakerClients(
         }
 
         private Task<HttpResponseMessage> ForwardAsync(HttpRequestMessage request, CancellationToken ct) => base.SendAsync(request, ct);
+
+        /// <summary>That the client went away is no fault of the service; that the time was over is. Probes are judged by who makes them.</summary>
+        private static bool IsGone(HttpRequestMessage request) => !request.Options.TryGetValue(Caller, out var caller)
+            || (caller.RequestAborted.IsCancellationRequested && caller.Features.Get<IHttpRequestTimeoutFeature>()?.RequestTimeoutToken.IsCancellationRequested is not true);
+
+        private static Activity? Begin(HttpRequestMessage request)
+        {
+            var (method, address) = (request.Method.Method, request.RequestUri!);
+            return Spans.StartActivity(method, ActivityKind.Client)?.SetTag("http.request.method", method).SetTag("server.address", address.Host).SetTag("server.port", address.Port)
+                // What stands in the query is nobody's business.
+                .SetTag("url.full", address.Query is "" ? address.AbsoluteUri : $"{address.GetLeftPart(UriPartial.Path)}?*");
+        }
+
+        private static void End(Activity span, Outcome<HttpResponseMessage> outcome)
+        {
+            var error = outcome.Exception?.GetType().FullName;
+            if (outcome.Result is { } answer)
+            {
+                var status = (int)answer.StatusCode;
+                span.SetTag("http.response.status_code", status).SetTag("network.protocol.version", answer.Version.ToString(answer.Version.Major > 1 ? 1 : 2));
+                error = status >= 400 ? status.ToString(CultureInfo.InvariantCulture) : null;
+            }
+            if (error is not null)
+            {
+                span.SetTag("error.type", error).SetStatus(ActivityStatusCode.Error);
+            }
+        }
     }
+
+    private sealed class CallerGoneException(OperationCanceledException gone) : Exception(gone.Message, gone);
 }
 
 /// <summary>A destination that cannot be reached is left out at once, and comes back when it answers or after a while.</summary>

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
 using MobileIntegration.ServiceDefaults;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Model;
@@ -42,14 +43,14 @@ internal sealed class Idempotency(
 
     private readonly Counter<long> _calls = meters.Create(MeterName).CreateCounter<long>(CounterName, "{call}", "Calls with an Idempotency-Key, by outcome");
 
-    public async Task InvokeAsync(HttpContext context)
+    public Task InvokeAsync(HttpContext context)
     {
         var header = context.Request.Headers[Header];
-        if (header.Count is 0 || !IsFor(context) || IdempotentCall.CallerOf(context.User) is not { } caller)
-        {
-            await next(context);
-            return;
-        }
+        return header.Count is 0 || !IsFor(context) || IdempotentCall.CallerOf(context.User) is not { } caller ? next(context) : InvokeAsync(context, header, caller);
+    }
+
+    private async Task InvokeAsync(HttpContext context, StringValues header, string[] caller)
+    {
         if (IdempotencyKey.Read(header) is not { } key)
         {
             await RefuseAsync(context, "invalid", StatusCodes.Status400BadRequest,

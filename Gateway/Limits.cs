@@ -7,7 +7,9 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Mvc;
+using MobileIntegration.ServiceDefaults;
 using StackExchange.Redis;
+using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.Model;
 
 namespace Gateway;
@@ -23,6 +25,7 @@ internal sealed class Limits(
     LimitRefusals refusals,
     ApiClients clients,
     LimitsOptions options,
+    KnownTokens known,
     IMeterFactory meters,
     IProblemDetailsService problems)
 {
@@ -34,7 +37,7 @@ internal sealed class Limits(
     private readonly Counter<long> _calls = meters.Create(Idempotency.MeterName).CreateCounter<long>(
         CounterName, "{call}", "Calls by what the limits made of them, and by the limit that decided");
 
-    public async Task InvokeAsync(HttpContext context)
+    public Task InvokeAsync(HttpContext context)
     {
         var header = context.Request.Headers[ApiKeys.Header];
         if (header.Count > 0)
@@ -44,35 +47,39 @@ internal sealed class Limits(
         }
         if (context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>()?.Config is not { } route)
         {
-            await next(context);
-            return;
+            return next(context);
         }
         var key = ApiKeys.Read(header) is { } hash ? clients.Find(hash) : null;
         key?.Use();
         var plan = key?.Client.Plan ?? plans.Default;
-        if (plan.Limits.Length > 0 && !await IsWithinAsync(context, plan, key?.Client.Id ?? "", route.RouteId))
+        var within = plan.Limits.Length is 0 ? new(true) : IsWithinAsync(context, plan, key?.Client.Id ?? "", route.RouteId);
+        return within.IsCompletedSuccessfully ? GoOnAsync(context, within.Result, key, header.Count > 0, route) : GoOnAsync(context, within, key, header.Count > 0, route);
+    }
+
+    private async Task GoOnAsync(HttpContext context, ValueTask<bool> within, ApiKey? key, bool isNamed, RouteConfig route) =>
+        await GoOnAsync(context, await within, key, isNamed, route);
+
+    private Task GoOnAsync(HttpContext context, bool isWithin, ApiKey? key, bool isNamed, RouteConfig route)
+    {
+        if (!isWithin)
         {
-            return;
+            return Task.CompletedTask;
         }
-        if (key is null && header.Count > 0)
+        if (key is null && isNamed)
         {
             // After the limits, so that they hold for who tries keys too.
-            await RefuseKeyAsync(context);
-            return;
+            return RefuseKeyAsync(context);
         }
-        if (key is null && options.RequireApiKey && route.ClusterId is not Routes.Identity)
-        {
-            await UnauthorizedAsync(context, $"This needs an API key. Send it as {ApiKeys.Header}; whoever runs this service gives one out.");
-            return;
-        }
-        await next(context);
+        return key is null && options.RequireApiKey && route.ClusterId is not Routes.Identity
+            ? UnauthorizedAsync(context, $"This needs an API key. Send it as {ApiKeys.Header}; whoever runs this service gives one out.")
+            : next(context);
     }
 
     private async ValueTask<bool> IsWithinAsync(HttpContext context, LimitPlan plan, string client, string route)
     {
         var limits = plan.Limits;
         var keys = new string[limits.Length];
-        var user = Array.Exists(limits, limit => limit.Per is LimitPer.User) ? UserOf((await context.AuthenticateAsync()).Principal) : null;
+        var user = Array.Exists(limits, limit => limit.Per is LimitPer.User) ? UserOf(known.Find(context) ?? await CheckAsync(context)) : null;
         for (var i = 0; i < keys.Length; i++)
         {
             keys[i] = $"limits:{client}:{limits[i].KeyPart}:{SubjectOf(limits[i].Per, context, user, route)}";
@@ -149,6 +156,15 @@ internal sealed class Limits(
         LimitPer.Device when context.Request.Headers[AppHeaders.Device] is [{ } device] && Guid.TryParseExact(device, "D", out var id) => $"={id:n}",
         _ => AddressOf(context.Connection.RemoteIpAddress),
     };
+
+    private static async Task<ClaimsPrincipal?> CheckAsync(HttpContext context)
+    {
+        if ((await context.AuthenticateAsync()).Principal is not { } caller)
+        {
+            return null;
+        }
+        return context.User = caller;
+    }
 
     private static string? UserOf(ClaimsPrincipal? caller) => caller?.FindFirst("sub")?.Value switch
     {

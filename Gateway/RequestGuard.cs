@@ -22,13 +22,11 @@ internal sealed class RequestGuard(RequestDelegate next, IOptions<EdgeOptions> e
 
     private readonly EdgeOptions _edge = edge.Value;
 
-    public async Task InvokeAsync(HttpContext context)
+    public Task InvokeAsync(HttpContext context) =>
+        (WrongFraming(context.Request) ?? WrongSize(context) ?? WrongPath(Target(context))) is var (status, detail) ? RefuseAsync(context, status, detail) : next(context);
+
+    private async Task RefuseAsync(HttpContext context, int status, string detail)
     {
-        if ((WrongFraming(context.Request) ?? WrongSize(context) ?? WrongPath(Target(context))) is not var (status, detail))
-        {
-            await next(context);
-            return;
-        }
         if (context.Request.Headers.TransferEncoding.Count > 0)
         {
             // Where the next request begins is what cannot be trusted.
@@ -151,15 +149,13 @@ internal sealed class BodyGuard(RequestDelegate next, IOptions<ServiceLimits> li
 {
     private const int InMemory = 1 << 16;
 
-    public async Task InvokeAsync(HttpContext context)
+    public Task InvokeAsync(HttpContext context) =>
+        context.Request.ContentLength is not null || context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }
+        || context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>() is null ? next(context) : ReadAsync(context);
+
+    private async Task ReadAsync(HttpContext context)
     {
         var request = context.Request;
-        if (request.ContentLength is not null || context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>() is null
-            || context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true })
-        {
-            await next(context);
-            return;
-        }
         var most = RequestGuard.Most(context, limits.Value);
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } server)
         {

@@ -26,13 +26,10 @@ internal sealed class ResponseCache(IServiceProvider services) : IOutputCachePol
     private readonly MemoryCache _marks = new(new MemoryCacheOptions { SizeLimit = MostPaths });
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _looks = new();
 
-    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    public Task InvokeAsync(HttpContext context, RequestDelegate next) => IsFor(context) ? LookAsync(context, next) : next(context);
+
+    private async Task LookAsync(HttpContext context, RequestDelegate next)
     {
-        if (!IsFor(context))
-        {
-            await next(context);
-            return;
-        }
         var known = MarkOf(context);
         TaskCompletionSource? look = null;
         var resource = $"{context.Request.Host}{context.Request.Path}{context.Request.QueryString}";
@@ -124,7 +121,7 @@ internal sealed class ResponseCache(IServiceProvider services) : IOutputCachePol
             && context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>() is { } route && route.Config.ClusterId is not (Routes.Identity or Routes.Sync)
             && request.Headers.Range.Count is 0 && request.Headers.Upgrade.Count is 0 && request.ContentLength is null
             && !request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase)
-            && !(CacheControlHeaderValue.TryParse(request.Headers.CacheControl.ToString(), out var control) && control.NoStore)
+            && !(request.Headers.CacheControl.Count > 0 && CacheControlHeaderValue.TryParse(request.Headers.CacheControl.ToString(), out var control) && control.NoStore)
             && _redis is not { IsConnected: false }
             && MarkOf(context) is not { Kept: false };
     }

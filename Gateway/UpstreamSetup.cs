@@ -43,6 +43,7 @@ internal static class UpstreamSetup
 
     public static void Transforms(TransformBuilderContext route)
     {
+        route.AddRequestTransform(BreakerClients.OnRequestAsync);
         route.AddResponseTransform(Retries.OnAnswerAsync);
         route.AddResponseTransform(ResponseCache.OnAnswerAsync);
         route.AddResponseTransform(LetEventsGoOn);

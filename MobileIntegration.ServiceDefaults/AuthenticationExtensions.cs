@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -46,8 +47,9 @@ public static class AuthenticationExtensions
         services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalHandler>();
         services.AddHttpClient(AuthorityClient).WithoutRetries();
-        services.AddHttpContextAccessor();
-        services.AddTransient<TokenPassing>();
+        services.AddKnownTokens();
+        // An endpoint that is asked for by a known token is not seen by them, and would be taken for one that nobody checks.
+        services.Configure<RouteOptions>(routes => routes.SuppressCheckForUnhandledSecurityMetadata = true);
         services.AddSingleton<AuthorityKeys>();
         services.AddHostedService(provider => provider.GetRequiredService<AuthorityKeys>());
     }
@@ -83,11 +85,22 @@ public static class AuthenticationExtensions
     }
 
     /// <summary>The access token of the request that is being answered goes with the client's calls. For services of this system alone.</summary>
-    public static IHttpClientBuilder PassToken(this IHttpClientBuilder client) => client.AddHttpMessageHandler<TokenPassing>();
+    public static IHttpClientBuilder PassToken(this IHttpClientBuilder client)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        client.Services.AddHttpContextAccessor();
+        client.Services.TryAddTransient<TokenPassing>();
+        return client.AddHttpMessageHandler<TokenPassing>();
+    }
 
     /// <summary>Whoever added them: left to the host they would run ahead of the error handling.</summary>
     internal static void UseTokenAuthentication(this WebApplication app)
     {
+        if (app.Services.GetService<KnownTokens>() is not null)
+        {
+            app.UseTokens();
+            return;
+        }
         if (app.Services.GetService<IAuthenticationSchemeProvider>() is not null)
         {
             app.UseAuthentication();
@@ -134,8 +147,6 @@ public static class AuthenticationExtensions
             context.NoResult();
         }
     }
-
-    private sealed record ScopeRequirement(string Scope) : IAuthorizationRequirement;
 
     private sealed record Unverifiable;
 
@@ -192,3 +203,6 @@ public static class AuthenticationExtensions
         }
     }
 }
+
+/// <summary>A policy's word that an access token needs a scope.</summary>
+internal sealed record ScopeRequirement(string Scope) : IAuthorizationRequirement;

@@ -49,20 +49,24 @@ public sealed class Deadline
         }
     }
 
-    internal static async Task InvokeAsync(HttpContext http, RequestDelegate next, TimeSpan? otherwise)
+    internal static Task InvokeAsync(HttpContext http, RequestDelegate next, TimeSpan? otherwise)
     {
         // What a write has begun is not to be cut off half way; its caller asks again with the same key.
         if (!HttpMethods.IsGet(http.Request.Method) && !HttpMethods.IsHead(http.Request.Method))
         {
-            await next(http);
-            return;
+            return next(http);
         }
         if (!TryRead(http.Request.Headers, out var span, out var preferred))
         {
-            await Malformed().ExecuteAsync(http);
-            return;
+            return Malformed().ExecuteAsync(http);
         }
-        Ambient.Value = (span ?? otherwise) is { } given ? new(given) { IsPreference = preferred } : null;
+        return (span ?? otherwise) is { } given ? InvokeAsync(http, next, new Deadline(given) { IsPreference = preferred }) : next(http);
+    }
+
+    /// <summary>What is set here ends with this method.</summary>
+    private static async Task InvokeAsync(HttpContext http, RequestDelegate next, Deadline deadline)
+    {
+        Ambient.Value = deadline;
         await next(http);
     }
 

@@ -23,6 +23,9 @@ public sealed class RevokedTokens(IOptions<AuthenticationSettings> settings, Tim
     /// <summary>Something ended that was not known before.</summary>
     public event EventHandler? Added;
 
+    /// <summary>The identity service was asked since the start, or there is none that would tell.</summary>
+    public bool AreKnown => _asked.Task.IsCompleted || settings.Value.InternalAddress is not { Length: > 0 };
+
     public bool Holds(ClaimsPrincipal caller)
     {
         ArgumentNullException.ThrowIfNull(caller);
@@ -68,7 +71,7 @@ public sealed class RevokedTokens(IOptions<AuthenticationSettings> settings, Tim
             return;
         }
         // An authority outside tells nobody of what it revokes.
-        if (settings.Value.InternalAddress is { Length: > 0 } && !_asked.Task.IsCompleted)
+        if (!AreKnown)
         {
             await Task.WhenAny(_asked.Task, Task.Delay(FirstPatience, time, context.HttpContext.RequestAborted));
             Asked();

@@ -1,9 +1,11 @@
 using System.Diagnostics;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MobileIntegration.Contracts;
 using OpenTelemetry;
+using OpenTelemetry.Context.Propagation;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 
@@ -13,6 +15,13 @@ internal static class Telemetry
 {
     /// <summary>Source and meter of HttpClient.</summary>
     private const string HttpClients = "System.Net.Http";
+
+    /// <summary>Counted several times in every call, and of no use beside its duration and how many are open: they cost a service as much as all else that is measured.</summary>
+    private static readonly string[] Costly =
+    [
+        "http.client.active_requests", "http.client.open_connections", "http.client.request.time_in_queue", "aspnetcore.routing.match_attempts",
+        "aspnetcore.authentication.authenticate.duration", "aspnetcore.authorization.attempts",
+    ];
 
     /// <summary>
     /// Logs, metrics and traces. Database clients add their own sources when registered; a slice's meters and sources are taken
@@ -38,16 +47,18 @@ internal static class Telemetry
             logging.IncludeFormattedMessage = true;
             logging.IncludeScopes = true;
         });
+        // Of what comes with a call only its trace goes on; to read the rest costs every call.
+        Sdk.SetDefaultTextMapPropagator(new TraceContextPropagator());
         var telemetry = builder.Services.AddOpenTelemetry()
             .WithMetrics(metrics => metrics
-                .AddAspNetCoreInstrumentation()
                 .AddRuntimeInstrumentation()
-                .AddMeter(HttpClients, "System.Net.NameResolution", "Polly", "mobile.*"))
+                .AddMeter("Microsoft.AspNetCore.*", HttpClients, "System.Net.NameResolution", "Polly", "mobile.*")
+                .AddView(instrument => Array.IndexOf(Costly, instrument.Name) < 0 ? null : MetricStreamConfiguration.Drop))
             .WithTracing(traces => traces
-                // The client itself names what the conventions ask for; the instrumentation library would do all of it a second time.
-                .AddSource(builder.Environment.ApplicationName, HttpClients, "mobile.*")
-                .AddProcessor<WithoutRoutine>()
-                .AddAspNetCoreInstrumentation(options => options.Filter = context => !IsRoutine(context.Request.Path.Value)));
+                // Server and client themselves name what the conventions ask for; instrumentation libraries would do all of it a second time.
+                .AddSource(builder.Environment.ApplicationName, ServerSpans.Source, HttpClients, "mobile.*")
+                .AddProcessor<WithoutRoutine>());
+        builder.Services.AddSingleton<IStartupFilter, ServerSpans>();
         if (exports)
         {
             telemetry.UseOtlpExporter();
@@ -55,7 +66,7 @@ internal static class Telemetry
     }
 
     /// <summary>What processes ask one another every second, whatever happens.</summary>
-    private static bool IsRoutine(ReadOnlySpan<char> path) => path is "/health" or "/alive" or AppRuleSet.Path or Revocations.FullPath;
+    internal static bool IsRoutine(ReadOnlySpan<char> path) => path is "/health" or "/alive" or AppRuleSet.Path or Revocations.FullPath;
 
     private sealed class WithoutRoutine : BaseProcessor<Activity>
     {

@@ -40,6 +40,19 @@ internal sealed class TokenCache
     /// <summary>Whether the authority's keys have come; until then nothing here asks for them, as a request would wait for them twice.</summary>
     public bool HasKeys { get; set; }
 
+    /// <summary>Whose token it is, if that was found out before and still holds.</summary>
+    public ClaimsPrincipal? Find(string? authorization, JwtBearerOptions options)
+    {
+        if (_entries is null || !HasKeys || !TryHash(authorization, out var hash) || !_entries.TryGet(hash, out var entry) || _time.GetUtcNow() >= entry.Expires
+            // The keys are at hand but for the moment in which new ones are asked for.
+            || options.ConfigurationManager!.GetConfigurationAsync(CancellationToken.None) is not { IsCompletedSuccessfully: true } asked || !ReferenceEquals(entry.Configuration, asked.Result))
+        {
+            return null;
+        }
+        _tokens.Add(1, new KeyValuePair<string, object?>("outcome", "known"));
+        return entry.Principal;
+    }
+
     /// <summary>Before a token is validated: answers for it if that was done.</summary>
     public async Task FindAsync(MessageReceivedContext context)
     {
