@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -51,14 +50,15 @@ internal static class Telemetry
         Sdk.SetDefaultTextMapPropagator(new TraceContextPropagator());
         var telemetry = builder.Services.AddOpenTelemetry()
             .WithMetrics(metrics => metrics
+                .AddAspNetCoreInstrumentation()
                 .AddRuntimeInstrumentation()
-                .AddMeter("Microsoft.AspNetCore.*", HttpClients, "System.Net.NameResolution", "Polly", "mobile.*")
+                .AddMeter(HttpClients, "System.Net.NameResolution", "Polly", "mobile.*")
                 .AddView(instrument => Array.IndexOf(Costly, instrument.Name) < 0 ? null : MetricStreamConfiguration.Drop))
             .WithTracing(traces => traces
-                // Server and client themselves name what the conventions ask for; instrumentation libraries would do all of it a second time.
-                .AddSource(builder.Environment.ApplicationName, ServerSpans.Source, HttpClients, "mobile.*")
-                .AddProcessor<WithoutRoutine>());
-        builder.Services.AddSingleton<IStartupFilter, ServerSpans>();
+                // The client itself names what the conventions ask for; the instrumentation library would do all of it a second time.
+                .AddSource(builder.Environment.ApplicationName, HttpClients, "mobile.*")
+                .AddProcessor<WithoutRoutine>()
+                .AddAspNetCoreInstrumentation(options => options.Filter = context => !IsRoutine(context.Request.Path.Value)));
         if (exports)
         {
             telemetry.UseOtlpExporter();
@@ -66,7 +66,7 @@ internal static class Telemetry
     }
 
     /// <summary>What processes ask one another every second, whatever happens.</summary>
-    internal static bool IsRoutine(ReadOnlySpan<char> path) => path is "/health" or "/alive" or AppRuleSet.Path or Revocations.FullPath;
+    private static bool IsRoutine(ReadOnlySpan<char> path) => path is "/health" or "/alive" or AppRuleSet.Path or Revocations.FullPath;
 
     private sealed class WithoutRoutine : BaseProcessor<Activity>
     {
