@@ -64,7 +64,7 @@ internal sealed class TestAuthority : IAsyncDisposable
     }
 
     /// <summary>One that is down until <see cref="BeginAsync"/>.</summary>
-    public static TestAuthority Down() => new(Unstarted());
+    public static TestAuthority Down(string? address = null) => new(address ?? Unstarted());
 
     /// <summary>From now on its key is no longer among its keys.</summary>
     public void WithdrawKey() => _withdrawn = true;
