@@ -71,6 +71,9 @@ internal sealed class TestAuthority : IAsyncDisposable
 
     public Task BeginAsync() => _app.StartAsync();
 
+    /// <summary>From now on it is away; its tokens can still be had.</summary>
+    public Task EndAsync() => _app.StopAsync();
+
     public string Token(string scope, Action<SecurityTokenDescriptor>? change = null)
     {
         var descriptor = new SecurityTokenDescriptor

@@ -21,7 +21,7 @@ public sealed class KeptKeysTests : IAsyncLifetime
         {
             await Eventually.TrueAsync(async () => await RunAsync("select count(*) from authority.kept") is 1L, Patience);
         }
-        await _authority.DisposeAsync();
+        await _authority.EndAsync();
     }
 
     public async Task DisposeAsync()
