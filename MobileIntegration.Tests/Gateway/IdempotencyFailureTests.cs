@@ -99,7 +99,6 @@ public sealed class IdempotencyFailureTests(IdempotentGateways gateways) : IClas
         try
         {
             await Eventually.TrueAsync(async () => await IsUpAsync(client), TimeSpan.FromSeconds(60));
-            orders.Clear();
             var keys = Enumerable.Range(0, 1000).Select(_ => KeyedCalls.NewKey()).ToArray();
             var (begun, cut) = (0, 0);
             await Parallel.ForAsync(0, keys.Length, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (n, _) =>
@@ -129,7 +128,8 @@ public sealed class IdempotencyFailureTests(IdempotentGateways gateways) : IClas
                 }
                 Assert.Equal($"{orders[keys[n]]}", told);
             });
-            Assert.Equal(1000, orders.Count);
+            // What the gateways ask by themselves has no key.
+            Assert.Equal(keys.Order(), orders.Keys.Where(key => key.Length > 0).Order());
             Assert.InRange(cut, 1, 999);
         }
         finally

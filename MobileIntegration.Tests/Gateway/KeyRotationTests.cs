@@ -1,5 +1,4 @@
 using Dapper;
-using Gateway;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -20,11 +19,11 @@ public sealed class KeyRotationTests(LoginGateways system) : IClassFixture<Login
         var before = await system.LogInAsync();
         await PassesAsync(before);
 
-        // As it turns over by itself: a day ahead, in which every gateway fetches the keys anew.
+        // As it turns over by itself: a day ahead, in which every gateway and service fetches the keys anew.
         await TurnAsync("update identity.signing_key set use_from = use_from - interval '89 days 1 hour'");
-        foreach (var gateway in system.Gateways)
+        foreach (var services in (IServiceProvider[])[system.Mobile.Services, .. system.Gateways.Select(gateway => gateway.Services)])
         {
-            await Eventually.TrueAsync(async () => await KeysAsync(gateway) is 2, Patience);
+            await Eventually.TrueAsync(async () => await KeysAsync(services) is 2, Patience);
         }
         await TurnAsync("update identity.signing_key set use_from = now() where use_from > now()");
         var after = await system.LogInAsync();
@@ -60,10 +59,10 @@ public sealed class KeyRotationTests(LoginGateways system) : IClassFixture<Login
         system.Mobile.Services.GetRequiredService<SigningKeys>().Refresh();
     }
 
-    /// <summary>As many as the gateway has once it has asked again, which it does every hour.</summary>
-    private static async Task<int> KeysAsync(TestService<DiscoveredDestinations> gateway)
+    /// <summary>As many as are here once they have been asked for again, which happens every hour.</summary>
+    private static async Task<int> KeysAsync(IServiceProvider services)
     {
-        var configuration = gateway.Services.GetRequiredService<IOptionsMonitor<JwtBearerOptions>>().Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager!;
+        var configuration = services.GetRequiredService<IOptionsMonitor<JwtBearerOptions>>().Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager!;
         configuration.RequestRefresh();
         return (await configuration.GetConfigurationAsync(default)).SigningKeys.Count;
     }

@@ -92,7 +92,7 @@ public sealed class LostDeviceTests(LoginGateways system) : IClassFixture<LoginG
 
         async Task<Stream> FeedAsync(string token)
         {
-            var answer = await LoginGateways.SendAsync(system.Gateways[1].Http, HttpMethod.Get, "/sync/notes/_changes?feed=continuous&heartbeat=60000", token);
+            var answer = await LoginGateways.SendAsync(system.Gateways[1].Http, HttpMethod.Get, "/sync/notes/_changes?feed=continuous&heartbeat=1000", token);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
             return await answer.Content.ReadAsStreamAsync();
         }
