@@ -3,6 +3,7 @@ using FrontendServices.Catalog;
 using FrontendServices.Home;
 using FrontendServices.Orders;
 using MobileIntegration.ServiceDefaults;
+using MobileIntegration.ServiceDefaults.Keys;
 
 return await ServiceProcess.RunAsync(() =>
 {
@@ -13,6 +14,7 @@ return await ServiceProcess.RunAsync(() =>
         new Slice("catalog", CatalogSetup.AddCatalog, CatalogEndpoints.MapCatalog, Scopes.Catalog),
         new Slice("app-orders", OrdersSetup.AddOrders, OrdersEndpoints.MapOrders, Scopes.Orders),
         new Slice("account", AccountSetup.AddAccount, AccountEndpoints.MapAccount, Scopes.Account));
+    builder.KeepAuthorityKeys("frontenddb");
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

@@ -18,12 +18,17 @@ internal static class Edge
     public static void AddEdge(this IHostApplicationBuilder builder)
     {
         var services = builder.Services;
+        var start = new Start();
+        services.AddSingleton(start);
         // It writes whole addresses, with what stands in the query.
         builder.Configuration["Logging:LogLevel:Yarp.ReverseProxy.Forwarder"] ??= "Warning";
         // Every probe of every destination; that one has come or gone is told by DestinationHealthUpdater.
         builder.Configuration["Logging:LogLevel:Yarp.ReverseProxy.Health.ActiveHealthCheckMonitor"] ??= "Error";
-        // Its scope says the id, path and connection of each call again.
-        builder.Configuration["Logging:LogLevel:Microsoft.AspNetCore.Hosting.Diagnostics"] ??= "None";
+        if (builder.Configuration["Logging:LogLevel:Microsoft.AspNetCore.Hosting.Diagnostics"] is null)
+        {
+            // Its scope says the id, path and connection of each call again. Before the first call it tells what failed at the start, as nothing else does.
+            builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", level => !start.IsOver && level >= LogLevel.Warning);
+        }
         if (!builder.Environment.IsDevelopment() && !string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
         {
             // The line a call goes where the traces go. A second one on the console is for a developer's eyes: it wakes a thread for each call.
@@ -67,6 +72,7 @@ internal static class Edge
     /// <summary>First of all.</summary>
     public static void UseEdge(this WebApplication app)
     {
+        app.Lifetime.ApplicationStarted.Register(app.Services.GetRequiredService<Start>().End);
         app.UseMiddleware<RequestLog>();
         app.UseHsts();
         app.UseMiddleware<RequestGuard>();
@@ -81,4 +87,11 @@ internal static class Edge
 
     /// <summary>After the check of tokens: nothing is read for a caller who may not call.</summary>
     public static void UseBodyGuard(this WebApplication app) => app.UseMiddleware<BodyGuard>();
+
+    private sealed class Start
+    {
+        public bool IsOver { get; private set; }
+
+        public void End() => IsOver = true;
+    }
 }

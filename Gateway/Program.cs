@@ -1,6 +1,7 @@
 using Gateway;
 using Gateway.Docs;
 using MobileIntegration.ServiceDefaults;
+using MobileIntegration.ServiceDefaults.Keys;
 
 return await ServiceProcess.RunAsync(() =>
 {
@@ -14,6 +15,7 @@ return await ServiceProcess.RunAsync(() =>
     builder.AddRevokedCalls();
     builder.AddLimits();
     builder.AddIdempotency();
+    builder.KeepAuthorityKeys("mobiledb");
     builder.AddDocs();
 
     var app = builder.Build();

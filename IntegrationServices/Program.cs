@@ -5,6 +5,7 @@ using IntegrationServices.Inventory;
 using IntegrationServices.Orders;
 using IntegrationServices.Products;
 using MobileIntegration.ServiceDefaults;
+using MobileIntegration.ServiceDefaults.Keys;
 
 return await ServiceProcess.RunAsync(() =>
 {
@@ -17,6 +18,7 @@ return await ServiceProcess.RunAsync(() =>
         new("inventory", InventorySetup.AddInventory, InventoryEndpoints.MapInventory),
         new("commands", CommandsSetup.AddCommands, CommandsEndpoints.MapCommands, Scopes.IntegrationAdmin),
         new("changes", ChangesSetup.AddChanges, ChangesEndpoints.MapChanges, Scopes.IntegrationAdmin));
+    builder.KeepAuthorityKeys("integrationdb");
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

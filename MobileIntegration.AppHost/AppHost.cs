@@ -3,6 +3,8 @@ var builder = DistributedApplication.CreateBuilder(args);
 
 var postgres = builder.AddPostgres("postgres").WithDataVolume();
 var redis = builder.AddRedis("redis").WithDataVolume();
+// Seals private keys and credentials in the database; made once and kept where the passwords of the servers above are.
+var keysSecret = builder.AddParameter("keys-secret", new GenerateParameterDefault { MinLength = 44, Special = false }, secret: true, persist: true);
 var wmsdb = postgres.AddDatabase("wmsdb");
 var mobiledb = postgres.AddDatabase("mobiledb");
 var frontenddb = postgres.AddDatabase("frontenddb");
@@ -80,6 +82,11 @@ foreach (var service in services.Where(service => service.Resource.Name is not "
 foreach (var mobile in services.Where(service => authority is null && service.Resource.Name is "mobile" or "identity"))
 {
     mobile.WithEnvironment("Identity__Issuer", $"{gateway.GetEndpoint("http")}/identity");
+}
+
+foreach (var mobile in services.Where(service => service.Resource.Name is "mobile" or "devices" or "identity" or "push"))
+{
+    mobile.WithEnvironment("Keys__Secret", keysSecret);
 }
 
 foreach (var mobile in services.Where(service => service.Resource.Name is "mobile" or "push"))

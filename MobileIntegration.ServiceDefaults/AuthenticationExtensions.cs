@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.Tokens;
+using MobileIntegration.ServiceDefaults.Keys;
 
 namespace MobileIntegration.ServiceDefaults;
 
@@ -23,7 +24,7 @@ public static class AuthenticationExtensions
 
     /// <summary>
     /// From here on every endpoint of a slice needs an access token of <see cref="AuthenticationSettings.Authority"/>. Its keys are fetched at the
-    /// start and kept: while the authority is away, valid tokens pass. <c>AddSlices</c> calls it for slices that are not public.
+    /// start and kept: while the authority is away, valid tokens pass, over a restart too with <c>KeepAuthorityKeys</c>. <c>AddSlices</c> calls it for slices that are not public.
     /// </summary>
     public static void AddTokenAuthentication(this IHostApplicationBuilder builder)
     {
@@ -36,7 +37,8 @@ public static class AuthenticationExtensions
         services.AddOptions<AuthenticationSettings>().BindConfiguration("Authentication").ValidateDataAnnotations().ValidateOnStart();
         services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer();
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
-            .Configure<IOptions<AuthenticationSettings>, IHttpMessageHandlerFactory, TokenCache, RevokedTokens>(Configure);
+            .Configure<IOptions<AuthenticationSettings>, IHttpMessageHandlerFactory, TokenCache, RevokedTokens>(Configure)
+            .PostConfigure<TimeProvider>((options, time) => options.ConfigurationManager = new AuthorityConfiguration(options, time));
         // It would take tokens by keys that the authority has withdrawn for an hour more. When the authority is away the newest keys hold without it.
         services.PostConfigure<JwtBearerOptions>(
             JwtBearerDefaults.AuthenticationScheme, options => ((BaseConfigurationManager)options.ConfigurationManager!).UseLastKnownGoodConfiguration = false);

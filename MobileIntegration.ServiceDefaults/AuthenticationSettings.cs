@@ -41,6 +41,13 @@ public sealed class AuthenticationSettings : IValidatableObject
     public int CachedTokens { get; set; } = 20_000;
 
     /// <summary>
+    /// How old the authority's keys may be that a process finds at its start while the authority is away, in hours: a key that was withdrawn meanwhile
+    /// counts so long at most. 0 (none are kept) to 168, 24 unless set.
+    /// </summary>
+    [Range(0, 168, ErrorMessage = "Authentication:KeptKeysHours must be from 0 to 168.")]
+    public int KeptKeysHours { get; set; } = 24;
+
+    /// <summary>
     /// Seconds after which the identity service is asked for tokens that ended before their time, without news of one; 1 to 60, 1 unless set. Only with
     /// <see cref="InternalAddress"/>.
     /// </summary>

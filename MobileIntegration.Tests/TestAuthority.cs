@@ -64,12 +64,15 @@ internal sealed class TestAuthority : IAsyncDisposable
     }
 
     /// <summary>One that is down until <see cref="BeginAsync"/>.</summary>
-    public static TestAuthority Down() => new(Unstarted());
+    public static TestAuthority Down(string? address = null) => new(address ?? Unstarted());
 
     /// <summary>From now on its key is no longer among its keys.</summary>
     public void WithdrawKey() => _withdrawn = true;
 
     public Task BeginAsync() => _app.StartAsync();
+
+    /// <summary>From now on it is away; its tokens can still be had.</summary>
+    public Task EndAsync() => _app.StopAsync();
 
     public string Token(string scope, Action<SecurityTokenDescriptor>? change = null)
     {

@@ -10,6 +10,7 @@ namespace MobileIntegration.Tests;
 internal sealed class Upstream : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private int _probes;
 
     private Upstream(RequestDelegate answer)
     {
@@ -22,6 +23,7 @@ internal sealed class Upstream : IAsyncDisposable
             if (context.Request.Path == "/health")
             {
                 // Asked by the gateway itself, for as long as it runs.
+                Interlocked.Increment(ref _probes);
                 context.Response.StatusCode = Healthy ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
                 return;
             }
@@ -39,6 +41,8 @@ internal sealed class Upstream : IAsyncDisposable
     public ConcurrentQueue<Received> Journal { get; } = new();
 
     public bool Healthy { get; set; } = true;
+
+    public int Probes => Volatile.Read(ref _probes);
 
     public Uri Address => TestServices.AddressOf(_app.Services);
 

@@ -1,4 +1,5 @@
 using MobileIntegration.ServiceDefaults;
+using MobileIntegration.ServiceDefaults.Keys;
 using MobileServices.Analytics;
 using MobileServices.Configuration;
 using MobileServices.Devices;
@@ -17,6 +18,7 @@ return await ServiceProcess.RunAsync(() =>
         new Slice("push", PushSetup.AddPush, PushEndpoints.MapPush, Public: true),
         new Slice("sync", SyncSetup.AddSync, SyncEndpoints.MapSync, Public: true),
         new Slice("analytics", AnalyticsSetup.AddAnalytics, AnalyticsEndpoints.MapAnalytics, Public: true));
+    builder.KeepAuthorityKeys("mobiledb");
 
     var app = builder.Build();
     app.MapDefaultEndpoints();

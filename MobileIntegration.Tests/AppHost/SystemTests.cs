@@ -241,6 +241,16 @@ public abstract class SystemTests(RunningSystem system) : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task Private_keys_are_sealed_in_the_database()
+    {
+        await using var connection = new NpgsqlConnection(await system.App.GetConnectionStringAsync("mobiledb"));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "select bool_and(get_byte(private_key, 0) = 1) from (select private_key from identity.signing_key union all select private_key from devices.decision_key) as keys", connection);
+        Assert.Equal(true, await command.ExecuteScalarAsync());
+    }
+
     [Theory]
     [InlineData("crm", "moves", "CustomerChanged")]
     [InlineData("erp", "advance", "OrderChanged")]

@@ -18,6 +18,8 @@ public sealed class TraceReceiver : IAsyncDisposable
 
     public string Address => _app.Urls.Single();
 
+    public IReadOnlyList<ReceivedSpan> All => [.. Received.All];
+
     private Spans Received => _app.Services.GetRequiredService<Spans>();
 
     public static async Task<TraceReceiver> StartAsync()
@@ -82,7 +84,7 @@ public sealed class TraceReceiver : IAsyncDisposable
                     foreach (var span in scope.Spans)
                     {
                         spans.All.Enqueue(new ReceivedSpan(
-                            service, scope.Scope.Name, span.Name, Hex(span.TraceId), Hex(span.SpanId), Hex(span.ParentSpanId)));
+                            service, scope.Scope.Name, span.Name, Hex(span.TraceId), Hex(span.SpanId), Hex(span.ParentSpanId), PathOf(span)));
                     }
                 }
             }
@@ -91,8 +93,13 @@ public sealed class TraceReceiver : IAsyncDisposable
             return Task.FromResult(new ExportTraceServiceResponse());
         }
 
+        private static string? PathOf(Span span) =>
+            Text(span, "url.path") ?? (Text(span, "url.full") is { } address ? new Uri(address).AbsolutePath : null);
+
+        private static string? Text(Span span, string key) => span.Attributes.FirstOrDefault(attribute => attribute.Key == key)?.Value.StringValue;
+
         private static string Hex(Google.Protobuf.ByteString bytes) => Convert.ToHexStringLower(bytes.Span);
     }
 }
 
-public sealed record ReceivedSpan(string Service, string Scope, string Name, string TraceId, string SpanId, string ParentSpanId);
+public sealed record ReceivedSpan(string Service, string Scope, string Name, string TraceId, string SpanId, string ParentSpanId, string? Path);

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using Microsoft.AspNetCore.Http;
 
@@ -48,19 +50,10 @@ public sealed class IdempotencyFailureTests(IdempotentGateways gateways) : IClas
     [Fact]
     public async Task When_a_gateway_is_killed_in_the_middle_the_retry_reaches_the_service_after_the_lease_with_the_same_key()
     {
-        var address = new Uri($"http://127.0.0.1:{TestServices.FreePort()}");
-        using var process = TestServices.StartProcess(
-            "Gateway",
-            [
-                ("ASPNETCORE_URLS", $"{address}"), ("Limits__RequestSeconds", "3"), ("Idempotency__LeaseSeconds", "4"),
-                .. gateways.Settings.Select(setting => (setting.Key.Replace(":", "__", StringComparison.Ordinal), setting.Value)),
-            ]);
+        using var process = StartToBeKilled(out var client);
+        using var _ = client;
         try
         {
-            process.BeginOutputReadLine();
-            process.BeginErrorReadLine();
-            using var client = new HttpClient { BaseAddress = address };
-            client.Authorize(TestAuthority.AllScopes);
             await Eventually.TrueAsync(async () => await IsUpAsync(client), TimeSpan.FromSeconds(60));
 
             var held = new HeldAnswers();
@@ -89,6 +82,60 @@ public sealed class IdempotencyFailureTests(IdempotentGateways gateways) : IClas
         }, Patience);
         Assert.True((await gateways.One.SendAsync(_key, body: "{}", type: "text/plain")).IsReplayed());
         Assert.Equal(2, gateways.Effects(_key).Length);
+    }
+
+    [Fact]
+    public async Task A_gateway_that_is_killed_among_a_thousand_calls_changes_nothing_where_the_service_knows_the_key_too()
+    {
+        var orders = new ConcurrentDictionary<string, Guid>();
+        gateways.Answer = context =>
+        {
+            var order = orders.GetOrAdd(context.Request.Headers["Idempotency-Key"].ToString(), _ => Guid.NewGuid());
+            context.Response.StatusCode = StatusCodes.Status201Created;
+            return context.Response.WriteAsync($"{order}");
+        };
+        using var process = StartToBeKilled(out var client);
+        using var _ = client;
+        try
+        {
+            await Eventually.TrueAsync(async () => await IsUpAsync(client), TimeSpan.FromSeconds(60));
+            var keys = Enumerable.Range(0, 1000).Select(_ => KeyedCalls.NewKey()).ToArray();
+            var (begun, cut) = (0, 0);
+            await Parallel.ForAsync(0, keys.Length, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (n, _) =>
+            {
+                if (Interlocked.Increment(ref begun) is 500)
+                {
+                    process.Kill();
+                }
+                var told = "";
+                try
+                {
+                    using var request = new HttpRequestMessage(HttpMethod.Post, "/api/home/orders") { Content = new StringContent("{}") };
+                    request.Headers.Add("Idempotency-Key", keys[n]);
+                    using var answer = await client.SendAsync(request);
+                    Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+                    told = await answer.Content.ReadAsStringAsync();
+                }
+                catch (HttpRequestException)
+                {
+                    Interlocked.Increment(ref cut);
+                    await Eventually.TrueAsync(async () =>
+                    {
+                        using var retry = await gateways.Other.SendAsync(keys[n], body: "{}", type: "text/plain");
+                        told = await retry.Content.ReadAsStringAsync();
+                        return retry.StatusCode is HttpStatusCode.Created;
+                    }, Patience);
+                }
+                Assert.Equal($"{orders[keys[n]]}", told);
+            });
+            // What the gateways ask by themselves has no key.
+            Assert.Equal(keys.Order(), orders.Keys.Where(key => key.Length > 0).Order());
+            Assert.InRange(cut, 1, 999);
+        }
+        finally
+        {
+            process.Kill();
+        }
     }
 
     [Fact]
@@ -154,6 +201,23 @@ public sealed class IdempotencyFailureTests(IdempotentGateways gateways) : IClas
             "Gateway", [("ConnectionStrings__mobiledb", gateways.Database), (name, value ?? "")]);
         Assert.Equal(1, exitCode);
         Assert.Contains(message, error, StringComparison.Ordinal);
+    }
+
+    /// <summary>A gateway in a process of its own, whose claims end 4 s after it.</summary>
+    private Process StartToBeKilled(out HttpClient client)
+    {
+        var address = new Uri($"http://127.0.0.1:{TestServices.FreePort()}");
+        client = new HttpClient { BaseAddress = address };
+        client.Authorize(TestAuthority.AllScopes);
+        var process = TestServices.StartProcess(
+            "Gateway",
+            [
+                ("ASPNETCORE_URLS", $"{address}"), ("Limits__RequestSeconds", "3"), ("Idempotency__LeaseSeconds", "4"),
+                .. gateways.Settings.Select(setting => (setting.Key.Replace(":", "__", StringComparison.Ordinal), setting.Value)),
+            ]);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
     }
 
     private static async Task<bool> IsUpAsync(HttpClient client)

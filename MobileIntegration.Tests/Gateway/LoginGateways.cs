@@ -17,6 +17,7 @@ public sealed class LoginGateways : IAsyncLifetime
     private const string User = "grace";
     private const string Password = "correct horse battery staple";
     private const string Secret = "a secret of the back office, for tests";
+    private static readonly string[] Scopes = ["home", "devices", "push", "sync"];
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly DistributedApplication _storage;
@@ -34,6 +35,8 @@ public sealed class LoginGateways : IAsyncLifetime
 
     internal TestService<IdentityContext> Mobile { get; private set; } = null!;
 
+    internal string Database { get; private set; } = "";
+
     internal IReadOnlyList<TestService<DiscoveredDestinations>> Gateways { get; private set; } = [];
 
     public async Task InitializeAsync()
@@ -42,15 +45,16 @@ public sealed class LoginGateways : IAsyncLifetime
         var issuer = $"http://127.0.0.1:{_port}/identity";
         (string, string)[] shared =
         [
-            ("ConnectionStrings:mobiledb", await TestPostgres.CreateDatabaseAsync()), ("ConnectionStrings:redis", (await _storage.GetConnectionStringAsync("redis"))!),
+            ("ConnectionStrings:mobiledb", Database = await TestPostgres.CreateDatabaseAsync()), ("ConnectionStrings:redis", (await _storage.GetConnectionStringAsync("redis"))!),
             ("Authentication:Authority", issuer), ("Authentication:InternalAddress", "http://identity/identity"),
-            TestServices.At("identity", new($"http://127.0.0.1:{_port}")), TestServices.At("devices", new($"http://127.0.0.1:{_port}")),
+            .. new[] { "identity", "devices", "push", "sync" }.Select(name => TestServices.At(name, new($"http://127.0.0.1:{_port}"))),
         ];
         (_home, _homeHttp) = await TestServices.StartAsync(_ => { }, MapHome);
         Mobile = new(_port,
         [
             .. shared, ("Identity:Issuer", issuer),
-            ("Identity:Clients:app:RedirectUris:0", "http://127.0.0.1/callback"), ("Identity:Clients:app:Scopes:0", "home"), ("Identity:Clients:app:Scopes:1", "devices"),
+            ("Identity:Clients:app:RedirectUris:0", "http://127.0.0.1/callback"),
+            .. Scopes.Select((scope, n) => ($"Identity:Clients:app:Scopes:{n}", scope)),
             ("Identity:Clients:back-office:Secret", Secret), ("Identity:Clients:back-office:Scopes:0", "users"), ("Identity:Clients:back-office:Scopes:1", "devices.admin"),
         ]);
         _settings = [.. shared, TestServices.At("home", _homeHttp.BaseAddress!)];
@@ -112,7 +116,7 @@ public sealed class LoginGateways : IAsyncLifetime
     private async Task<JsonElement> TokensAsync(string query, params (string Key, string Value)[] more)
     {
         using var browser = new Browser(Mobile.Address);
-        var (address, verifier) = IdentityService.AuthorizeAddress(scope: "openid offline_access home devices", more: query);
+        var (address, verifier) = IdentityService.AuthorizeAddress(scope: $"openid offline_access {string.Join(' ', Scopes)}", more: query);
         var end = await browser.LogInAsync(address, User, Password);
         return await IdentityService.TokenAsync(
             Mobile.Http, "authorization_code",

@@ -3,7 +3,9 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Net.WebSockets;
 using System.Text.Json;
+using Dapper;
 using MobileIntegration.Tests.MobileServices;
+using Npgsql;
 
 namespace MobileIntegration.Tests.Gateway;
 
@@ -42,6 +44,58 @@ public sealed class LostDeviceTests(LoginGateways system) : IClassFixture<LoginG
         using var refused = await LoginGateways.SendAsync(system.Gateways[1].Http, HttpMethod.Get, "/api/home", lost.Token);
         await refused.ProblemAsync(401);
         Assert.Contains("invalid_token", refused.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_replication_and_the_push_registration_of_a_lost_device_end_within_two_seconds()
+    {
+        var lost = await system.LogInAsync();
+        var kept = await system.LogInAsync();
+        foreach (var login in (LoginGateways.Login[])[lost, kept])
+        {
+            using var registered = await LoginGateways.SendAsync(system.Gateways[0].Http, HttpMethod.Put, $"/push/registrations/{login.Device}", login.Token, new
+            {
+                appId = "com.example.shop",
+                network = "fcm",
+                address = $"address-of-{login.Device}",
+                platform = "android",
+                appVersion = "1.4.0",
+                locale = "de-AT",
+                timeZone = "Europe/Vienna",
+            });
+            Assert.True(registered.IsSuccessStatusCode, await registered.Content.ReadAsStringAsync());
+        }
+        using var made = await LoginGateways.SendAsync(system.Gateways[0].Http, HttpMethod.Put, "/sync/notes", lost.Token);
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        await using var feed = await FeedAsync(lost.Token);
+        await using var others = await FeedAsync(kept.Token);
+
+        var since = Stopwatch.StartNew();
+        (await LoginGateways.SendAsync(system.Gateways[0].Http, HttpMethod.Post, $"/devices/{lost.Device}/lost", kept.Token)).EnsureSuccessStatusCode();
+        await Assert.ThrowsAnyAsync<Exception>(() => feed.CopyToAsync(Stream.Null));
+        Assert.Equal(401, await LoginGateways.StatusAsync(system.Gateways[0].Http, lost.Token, "/sync/notes"));
+        await using var connection = new NpgsqlConnection(system.Database);
+        await Eventually.TrueAsync(
+            async () => (await connection.QueryAsync<Guid>("select device_id from push.registration where device_id = any (@ids)", new { ids = new[] { lost.Device, kept.Device } })).SequenceEqual([kept.Device]),
+            TwoSeconds);
+        Assert.InRange(since.Elapsed, TimeSpan.Zero, TwoSeconds);
+
+        // The same database on the other device: it is the user's, not the device's.
+        (await LoginGateways.SendAsync(system.Gateways[1].Http, HttpMethod.Put, "/sync/notes/1", kept.Token, new { text = "still here" })).EnsureSuccessStatusCode();
+        using var lines = new StreamReader(others);
+        string? line;
+        while ((line = await lines.ReadLineAsync()) is "")
+        {
+            // A heartbeat.
+        }
+        Assert.Contains("\"id\":\"1\"", line, StringComparison.Ordinal);
+
+        async Task<Stream> FeedAsync(string token)
+        {
+            var answer = await LoginGateways.SendAsync(system.Gateways[1].Http, HttpMethod.Get, "/sync/notes/_changes?feed=continuous&heartbeat=1000", token);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            return await answer.Content.ReadAsStreamAsync();
+        }
     }
 
     [Fact]

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.WebSockets;
 using Gateway;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using MobileIntegration.Contracts;
 
@@ -192,6 +194,58 @@ public sealed class UpstreamTests : IAsyncLifetime
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         Assert.Equal("data: 0", await reader.ReadLineAsync());
         Assert.Contains("data: 14", await reader.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_WebSocket_passes_both_ways_and_a_long_poll_is_answered_when_there_is_something()
+    {
+        var something = new TaskCompletionSource<string>();
+        var polled = new TaskCompletionSource();
+        var (home, http) = await TestServices.StartAsync(_ => { }, app =>
+        {
+            app.UseWebSockets();
+            app.MapGet("/api/home/poll", () =>
+            {
+                polled.TrySetResult();
+                return something.Task;
+            });
+            app.MapGet("/api/home/socket", async (HttpContext context) =>
+            {
+                using var socket = await context.WebSockets.AcceptWebSocketAsync("chat");
+                var message = new byte[200_000];
+                while (await socket.ReceiveAsync(message, context.RequestAborted) is { MessageType: not WebSocketMessageType.Close } received)
+                {
+                    await socket.SendAsync(message.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, context.RequestAborted);
+                }
+                await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "bye", context.RequestAborted);
+            });
+        });
+        await using var _ = home;
+        using var __ = http;
+        await using var gateway = new TestService<DiscoveredDestinations>(_database, TestServices.At("home", http.BaseAddress!));
+
+        using var client = new ClientWebSocket();
+        client.Options.SetRequestHeader("Authorization", $"Bearer {TestAuthority.AllScopes}");
+        client.Options.AddSubProtocol("chat");
+        await client.ConnectAsync(new($"ws://{gateway.Address.Authority}/api/home/socket"), CancellationToken.None);
+        Assert.Equal("chat", client.SubProtocol);
+        var sent = new byte[100_000];
+        Random.Shared.NextBytes(sent);
+        await client.SendAsync(sent, WebSocketMessageType.Binary, endOfMessage: true, CancellationToken.None);
+        var (back, read) = (new byte[sent.Length], 0);
+        while (read < sent.Length)
+        {
+            read += (await client.ReceiveAsync(back.AsMemory(read), CancellationToken.None)).Count;
+        }
+        Assert.Equal(sent, back);
+        await client.CloseAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+        Assert.Equal("bye", client.CloseStatusDescription);
+
+        var poll = gateway.Http.GetStringAsync("/api/home/poll");
+        await polled.Task.WaitAsync(Patience);
+        Assert.False(poll.IsCompleted);
+        something.SetResult("news");
+        Assert.Equal("news", await poll.WaitAsync(Patience));
     }
 
     private TestService<DiscoveredDestinations> Start(params (string, string)[] settings) =>

@@ -34,6 +34,10 @@ public sealed class IdentityClientTests(IdentityService identity) : IClassFixtur
         Assert.Equal("invalid_grant", told.Text("reuse"));
         Assert.Equal("invalid_grant", told.Text("afterReuse"));
         Assert.Equal("invalid_grant", told.Text("afterRevocation"));
+        if (script is "openid-client.mjs")
+        {
+            Assert.True(told.GetProperty("deviceConnected").GetBoolean());
+        }
     }
 
     [Fact]

@@ -11,7 +11,7 @@ export async function logIn(address, username, password) {
       cookies.set(name, value);
     }
     if (response.headers.has("location")) {
-      return new URL(response.headers.get("location"));
+      return new URL(response.headers.get("location"), address);
     }
     const html = await response.text();
     const fields = new URLSearchParams();

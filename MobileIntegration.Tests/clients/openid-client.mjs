@@ -1,4 +1,4 @@
-// Logs in with the npm package "openid-client", refreshes, loses an answer, reuses a token, revokes another.
+// Logs in with the npm package "openid-client", refreshes, loses an answer, reuses a token, revokes another, connects a device without a browser.
 // Usage: node openid-client.mjs <issuer> <client id> <user> <password>; prints one JSON object.
 import * as client from "openid-client";
 import { logIn } from "./browser.mjs";
@@ -37,6 +37,11 @@ const other = await authorize();
 await client.tokenRevocation(config, other.refresh_token);
 const afterRevocation = await errorOf(refresh(other));
 
+const device = await client.initiateDeviceAuthorization(config, { scope: "openid offline_access home" });
+await logIn(device.verification_uri_complete, username, password);
+const connected = await client.pollDeviceAuthorizationGrant(config, device);
+const afterConnection = await refresh(connected);
+
 console.log(JSON.stringify({
   idToken: first.claims(),
   userInfo,
@@ -45,4 +50,5 @@ console.log(JSON.stringify({
   reuse,
   afterReuse,
   afterRevocation,
+  deviceConnected: afterConnection.refresh_token !== connected.refresh_token,
 }));
