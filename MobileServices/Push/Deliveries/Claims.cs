@@ -26,6 +26,12 @@ internal sealed class Claims(
         var isMoved = false;
         foreach (var due in claimed)
         {
+            if (due.KeptAs is not null)
+            {
+                changes.Add(new(due, States.Accepted, Decision.Of(now, States.Accepted, "it was taken by the attempt before"), NetworkId: due.KeptAs));
+                metrics.Ended(network.Name, States.Accepted);
+                continue;
+            }
             if (due.Network is not null && due.Network != network.Name)
             {
                 // It was put back, or made, while the device took an address of another network.

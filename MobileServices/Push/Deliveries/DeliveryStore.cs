@@ -97,7 +97,7 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         var isFresh = changes[0].Due.MatchedAt is not null;
-        var told = changes.Any(change => change.State is States.Accepted && change.Due.IsOfSomebody) ? SentSql : "";
+        var told = ToldOf(changes);
         // Two statements in one message are one transaction.
         var renewed = leaseSeconds is null ? "" : $"; {RenewSql}";
         if (!isFresh)
@@ -113,7 +113,10 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
 
     /// <summary>Writes down what becomes of deliveries that the transaction has claimed.</summary>
     public static Task ClaimedAsync(NpgsqlTransaction transaction, string network, IReadOnlyList<DeliveryChange> changes, long? batch, CancellationToken ct) =>
-        WriteAsync(transaction.Connection!, transaction, changes[0].Due.MatchedAt is null ? ClaimedSql : ClaimedFreshSql, changes, network, batch, null, begun: 0, ct);
+        WriteAsync(
+            transaction.Connection!, transaction, $"{(changes[0].Due.MatchedAt is null ? ClaimedSql : ClaimedFreshSql)} select 1{ToldOf(changes)}", changes, network, batch, null, begun: 0, ct);
+
+    private static string ToldOf(IEnumerable<DeliveryChange> changes) => changes.Any(change => change.State is States.Accepted && change.Due.IsOfSomebody) ? SentSql : "";
 
     /// <param name="begun">How many attempts those have that the ledger had no row of.</param>
     private static async Task<long> WriteAsync(
@@ -244,9 +247,9 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
 
     private const string Queued = "insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from changed where state = 'pending'";
 
-    private const string ClaimedSql = $"with changed as ({Change} {Returning}) {Queued}";
+    private const string ClaimedSql = $"with changed as ({Change} {Returning}), queued as ({Queued})";
 
-    private const string ClaimedFreshSql = $"with changed as ({Add} {InOrder} {Returning}) {Queued}";
+    private const string ClaimedFreshSql = $"with changed as ({Add} {InOrder} {Returning}), queued as ({Queued})";
 
     private const string FinishedSql =
         $"""

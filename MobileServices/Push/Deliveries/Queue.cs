@@ -89,7 +89,7 @@ internal static class Queue
             delete from push.chunk c using sums s where c.id = s.id and (s.total <= @most or s.total = s.size)
             returning c.message_id, c.matched_at, c.devices, c.users),
         d as (
-            select t.message_id, u.device_id, u.user_id, 0 as attempts, null::text[] as changed, t.matched_at from taken t, unnest(t.devices, t.users) u (device_id, user_id))
+            select t.message_id, u.device_id, u.user_id, 0 as attempts, null::text[] as changed, t.matched_at, null as kept_as from taken t, unnest(t.devices, t.users) u (device_id, user_id))
         {Facts}
         """;
 
@@ -101,13 +101,15 @@ internal static class Queue
                 select ctid from push.queue where network = @network and due_at <= @now order by due_at limit @most for update skip locked))
             returning message_id, device_id),
         d as (
-            select l.message_id, l.device_id, l.user_id, l.attempts, l.changed, null::timestamptz as matched_at from taken join push.ledger l using (message_id, device_id))
+            select l.message_id, l.device_id, l.user_id, l.attempts, l.changed, null::timestamptz as matched_at,
+                   case when l.attempts > 0 then (select k.id from push.kept k where k.message_id = l.message_id and k.device_id = l.device_id) end as kept_as
+            from taken join push.ledger l using (message_id, device_id))
         {Facts}
         """;
 
     private const string Facts =
         """
-        select d.message_id as MessageId, d.device_id as DeviceId, d.user_id as UserId, d.matched_at as MatchedAt, d.attempts, d.changed, m.recalled_at as RecalledAt,
+        select d.message_id as MessageId, d.device_id as DeviceId, d.user_id as UserId, d.matched_at as MatchedAt, d.attempts, d.changed, d.kept_as as KeptAs, m.recalled_at as RecalledAt,
                m.category is not null or m.collapse_key is not null as IsTracked,
                d.user_id is not null and d.user_id is distinct from r.user_id as IsOfAnother, r.customer_id is not null or r.user_id is not null as IsOfSomebody,
                -- By one that is for a later time, and has gone out or waits to: what ended otherwise, or waits for the device's clock, is not there in its place.
