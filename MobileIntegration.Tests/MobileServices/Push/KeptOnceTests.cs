@@ -108,7 +108,7 @@ public sealed class KeptOnceTests : IAsyncLifetime
     }
 
     /// <summary>As a process leaves it that is killed after the network has taken the message and before it has written that down.</summary>
-    private Task KillAsync(Guid message) => _service.QueryAsync<object>(
+    private Task<object> KillAsync(Guid message) => _service.QueryAsync<object>(
         """
         with lost as (
             insert into push.batch (network, messages, devices, started, lease_until)

@@ -10,13 +10,14 @@ namespace MobileServices.Push.Deliveries;
 internal static class Queue
 {
     /// <summary>Takes those whose time has come, the earliest first: chunks, or rows of the queue.</summary>
+    /// <param name="networks">The names of all.</param>
     /// <param name="most">How many; one chunk at least.</param>
-    public static async Task<List<Due>> TakeAsync(NpgsqlTransaction transaction, string network, int most, DateTimeOffset now, CancellationToken ct)
+    public static async Task<List<Due>> TakeAsync(NpgsqlTransaction transaction, string network, string[] networks, int most, DateTimeOffset now, CancellationToken ct)
     {
         // What others hold of the one does not keep the other waiting.
         foreach (var sql in (string[])[EarlierChunksSql, RowsSql, ChunksSql])
         {
-            var taken = (await transaction.Connection!.QueryAsync<Due>(new CommandDefinition(sql, new { network, most, now }, transaction, cancellationToken: ct))).AsList();
+            var taken = (await transaction.Connection!.QueryAsync<Due>(new CommandDefinition($"{InOrder} {sql}", new { network, networks, most, now }, transaction, cancellationToken: ct))).AsList();
             if (taken.Count > 0)
             {
                 return taken;
@@ -64,16 +65,15 @@ internal static class Queue
 
     // Without statistics of what has just been filled the planner would sort it, and read all that was taken before: in the order of the index it stops after a batch.
     // Guessing what is in arrays, it would also compile the statement, each time anew, which takes many times as long as the statement.
-    private const string InOrder = "set local enable_sort = off; set local enable_bitmapscan = off; set local jit = off;";
+    internal const string InOrder = "set local enable_sort = off; set local enable_bitmapscan = off; set local jit = off;";
 
     private const string EarlierChunksSql = $"{ChunksBegin} and due_at < coalesce((select due_at from push.queue where network = @network order by due_at limit 1), 'infinity') {ChunksEnd}";
 
-    private const string ChunksSql = $"{ChunksBegin} {ChunksEnd}";
+    internal const string ChunksSql = $"{ChunksBegin} {ChunksEnd}";
 
     // As many as the first lets expect to be a batch. A chunk that is more than what is left stays for the next claim.
     private const string ChunksBegin =
-        $"""
-        {InOrder}
+        """
         with first as (
             select size from push.chunk where network = @network and due_at <= @now order by due_at, id limit 1),
         due as materialized (
@@ -93,9 +93,8 @@ internal static class Queue
         {Facts}
         """;
 
-    private const string RowsSql =
+    internal const string RowsSql =
         $"""
-        {InOrder}
         with taken as (
             delete from push.queue where ctid = any (array(
                 select ctid from push.queue where network = @network and due_at <= @now order by due_at limit @most for update skip locked))
@@ -121,16 +120,17 @@ internal static class Queue
                          and (later.state in ('sending', 'accepted', 'unknown')
                               or (later.state = 'pending' and (newer.send_local is null or later.waits_for in ('quiet', 'retry', 'channel')))))
                    or exists (
-                       select from push.chunk c join push.message newer on newer.id = c.message_id
-                       where d.device_id between c.first_device and c.last_device and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key and newer.send_local is null
-                         and newer.recalled_at is null and (newer.send_at, newer.number) > (m.send_at, m.number) and d.device_id = any (c.devices))
-                   or exists (
                        select from push.message newer
-                       where newer.id in (select unnest(b.messages) from push.batch b where b.matched_at is not null) and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key
+                       where newer.app_id = m.app_id and newer.collapse_key = m.collapse_key and newer.in_chunks and newer.finished_at is null
                          and newer.recalled_at is null and (newer.send_at, newer.number) > (m.send_at, m.number)
-                         and (newer.id, d.device_id) in (
-                             select u.message_id, u.device_id from push.batch b, unnest(b.messages, b.devices, b.matched_at) u (message_id, device_id, matched_at)
-                             where b.matched_at is not null and not exists (select from push.ledger l where l.message_id = u.message_id and l.device_id = u.device_id)))) as IsReplaced,
+                         and ((newer.send_local is null and exists (
+                                  select from unnest(@networks::text[]) n (network), lateral (
+                                      select c.first_device, c.devices from push.chunk c
+                                      where c.message_id = newer.id and c.network = n.network and c.last_device >= d.device_id order by c.last_device limit 1) near
+                                  where near.first_device <= d.device_id and d.device_id = any (near.devices)))
+                              or (newer.id, d.device_id) in (
+                                  select u.message_id, u.device_id from push.batch b, unnest(b.messages, b.devices, b.matched_at) u (message_id, device_id, matched_at)
+                                  where b.matched_at is not null and not exists (select from push.ledger l where l.message_id = u.message_id and l.device_id = u.device_id))))) as IsReplaced,
                r.network, r.app_id as AppId, r.address, r.host, r.p256dh, r.auth, r.locale, r.time_zone as TimeZone,
                p.quiet_from::interval as QuietFrom, p.quiet_until::interval as QuietUntil, p.time_zone as QuietZone, p.muted,
                c.paused_until as PausedUntil, c.stopped_at as StoppedAt, c.reason as ChannelReason, k.saved_at as CredentialSavedAt
