@@ -6,7 +6,9 @@ using System.Text.Json;
 
 namespace MobileIntegration.Tests.MobileServices.Push;
 
-/// <summary>Our own push service keeps a message once, also when its sender is killed before it writes down that it was taken, and whatever has become of the message until another goes on.</summary>
+/// <summary>
+/// Our own push service keeps a message once, also when its sender is killed before it writes down that it was taken, and whatever has become of it until another goes on.
+/// </summary>
 public sealed class KeptOnceTests : IAsyncLifetime
 {
     private readonly PushService _service = new() { More = [("Push:PollSeconds", "1")] };

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace MobileIntegration.Tests.MobileServices.Push;
 
-/// <summary>What is read of the chunks that wait: by the blocks that PostgreSQL touches for it, with statistics and without.</summary>
+/// <summary>How much is read of what waits in chunks: by the blocks that PostgreSQL touches for it, with statistics and without.</summary>
 public sealed class PlanTests : IAsyncLifetime
 {
     private const string App = "com.example.plans";
@@ -45,11 +45,13 @@ public sealed class PlanTests : IAsyncLifetime
         // Some have been decided about, some are under way, and two have been set apart from their chunks.
         await _connection.ExecuteAsync(
             """
-            insert into push.ledger (message_id, device_id, network, state, due_at) select @message, public.device(n), 'fcm', 'accepted', now() from generate_series(30500, 32000) n;
+            insert into push.ledger (message_id, device_id, network, state, due_at)
+            select @message, public.device(n), 'fcm', 'accepted', now() from generate_series(30500, 32000) n;
             insert into push.batch (network, messages, devices, matched_at, lease_until)
-            select 'apns', array_agg(@message), array_agg(public.device(n)), array_agg(now()), now() + interval '1 hour' from generate_series(29000, 29300) n;
+            select 'apns', array_agg(@message), array_agg(public.device(n)), array_agg(now()), now() + interval '1 hour' from generate_series(29000, 29030) n;
             update push.chunk c set devices = array(select u from unnest(c.devices) with ordinality u (u, place)
-                where u <> all (array(select device_id from push.ledger union all select unnest(devices) from push.batch)) and u not in (c.first_device, c.last_device) order by place);
+                where u <> all (array(select device_id from push.ledger union all select unnest(devices) from push.batch))
+                  and u not in (c.first_device, c.last_device) order by place);
             """, new { message });
         if (analyzed)
         {
@@ -93,7 +95,8 @@ public sealed class PlanTests : IAsyncLifetime
         await _connection.ExecuteAsync(
             """
             insert into push.chunk (message_id, network, due_at, matched_at, size, first_device, last_device, devices)
-            select @message, 'apns', now() - interval '1 hour', now(), @Taken, min(id::text)::uuid, max(id::text)::uuid, array_agg(id order by id) from (select public.device(10 * n) as id from generate_series(1, @Taken) n) d
+            select @message, 'apns', now() - interval '1 hour', now(), @Taken, min(id::text)::uuid, max(id::text)::uuid, array_agg(id order by id)
+            from (select public.device(10 * n) as id from generate_series(1, @Taken) n) d
             """, new { message, Taken });
         if (analyzed)
         {
@@ -126,12 +129,7 @@ public sealed class PlanTests : IAsyncLifetime
             return (taken.Count(due => due.IsReplaced), taken.Count);
         }
 
-        async Task<long> ClaimBlocksAsync()
-        {
-            await using var transaction = await _connection.BeginTransactionAsync();
-            await _connection.ExecuteAsync(Queue.InOrder);
-            return await BlocksAsync(Queue.ChunksSql, new { network = "apns", networks = Networks, most = Taken, now = DateTimeOffset.UtcNow });
-        }
+        Task<long> ClaimBlocksAsync() => BlocksAsync(Queue.ChunksSql, new { network = "apns", networks = Networks, most = Taken, now = DateTimeOffset.UtcNow });
     }
 
     private async Task<Guid> MessageAsync(string key, int minutes = 0)
@@ -156,6 +154,8 @@ public sealed class PlanTests : IAsyncLifetime
 
     private async Task<long> BlocksAsync(string sql, object parameters)
     {
+        await using var transaction = await _connection.BeginTransactionAsync();
+        await _connection.ExecuteAsync(Queue.InOrder);
         using var plan = JsonDocument.Parse((await _connection.QuerySingleAsync<string>($"explain (analyze, buffers, timing off, format json) {sql}", parameters))!);
         var top = plan.RootElement[0].GetProperty("Plan");
         return top.GetProperty("Shared Hit Blocks").GetInt64() + top.GetProperty("Shared Read Blocks").GetInt64();

@@ -28,7 +28,8 @@ public sealed class RecallTests : IAsyncLifetime
         {
             await connection.ExecuteAsync(
                 """
-                insert into push.registration (device_id, app_id, network, address, address_hash, host, platform, app_version, version_order, locale, time_zone, tags, registered_at, last_seen_at)
+                insert into push.registration (device_id, app_id, network, address, address_hash, host, platform, app_version, version_order, locale, time_zone, tags,
+                    registered_at, last_seen_at)
                 select gen_random_uuid(), @app, 'apns', address, sha256(address::bytea), '', 'ios', '1.0.0', '', 'en', 'UTC', '{}', now(), now()
                 from generate_series(1, @Devices) n, lateral (select lpad(to_hex(n), 32, '0') as address) as a
                 """, new { app, Devices });
@@ -60,7 +61,8 @@ public sealed class RecallTests : IAsyncLifetime
         await _service.QueryAsync<object>(
             $"""
             create function public.late() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock_shared({Latch}); return null; end';
-            create constraint trigger late after insert on push.queue deferrable initially deferred for each row when (new.due_at > now() + interval '10 minutes') execute function public.late();
+            create constraint trigger late after insert on push.queue deferrable initially deferred for each row
+                when (new.due_at > now() + interval '10 minutes') execute function public.late();
             select 1
             """);
         await using var holder = new NpgsqlConnection(_service.Database);

@@ -26,7 +26,8 @@ public sealed class ReceiptOrderTests(PushService service) : IClassFixture<PushS
         await service.QueryAsync<object>(
             $"""
             create function public.late() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock_shared({Latch}); return null; end';
-            create constraint trigger late after insert on push.receipt deferrable initially deferred for each row when (new.message_id = '{pushed[0].Segments[^1]}') execute function public.late();
+            create constraint trigger late after insert on push.receipt deferrable initially deferred for each row
+                when (new.message_id = '{pushed[0].Segments[^1]}') execute function public.late();
             select 1
             """);
         await using var holder = new NpgsqlConnection(service.Database);
@@ -52,7 +53,7 @@ public sealed class ReceiptOrderTests(PushService service) : IClassFixture<PushS
         Assert.Equal(pushed.Select(location => location.ToString()), told.Select(receipt => receipt.Text("message")));
 
         async Task<bool> WaitsAsync(int count) =>
-            await service.QueryAsync<long>("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'advisory'") == count;
+            await service.QueryAsync<long>("select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'") == count;
 
         async Task<string> SubscribeAsync()
         {

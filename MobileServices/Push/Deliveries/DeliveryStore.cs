@@ -228,7 +228,8 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
             finished_at = case when u.state in ('pending', 'sending') then null else now() end,
             -- Held for the same reason as before: only the time is another, which is in due_at.
             decisions = case
-                when u.decision is null or (u.waits_for is not null and d.decisions -> -1 ->> 'what' = 'held' and (d.decisions -> -1) - 'at' = u.decision::jsonb - 'at') then d.decisions
+                when u.decision is null then d.decisions
+                when u.waits_for is not null and d.decisions -> -1 ->> 'what' = 'held' and (d.decisions -> -1) - 'at' = u.decision::jsonb - 'at' then d.decisions
                 else d.decisions || u.decision::jsonb end,
             batch_id = case when u.state in ('sending', 'unknown') then @batch end
         from {Rows}

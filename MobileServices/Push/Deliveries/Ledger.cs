@@ -14,16 +14,20 @@ internal sealed class Ledger(NpgsqlDataSource database, NetworkList networks, Ti
     /// <param name="after">The last device of the page before.</param>
     public async Task<IReadOnlyList<DeliveryView>> ListAsync(Guid message, string? state, Guid? after, int most, CancellationToken ct)
     {
-        await using var connection = await database.OpenConnectionAsync(ct);
-        var rows = await connection.QueryAsync<Row>(new CommandDefinition(PageSql, new { message, state, after, most, networks = networks.All.Select(one => one.Name).ToArray() }, cancellationToken: ct));
+        var rows = await ReadAsync(PageSql, new { message, state, after, most, networks = networks.All.Select(one => one.Name).ToArray() }, ct);
         return [.. rows.Select(row => row.ToView(message))];
     }
 
-    public async Task<DeliveryExplanation?> ExplainAsync(Guid message, Guid device, CancellationToken ct)
+    public async Task<DeliveryExplanation?> ExplainAsync(Guid message, Guid device, CancellationToken ct) =>
+        await ReadAsync(OneSql, new { message, device, networks = networks.All.Select(one => one.Name).ToArray() }, ct) is [var row]
+            ? new(row.ToView(message), JsonSerializer.Deserialize<List<Decision>>(row.Decisions, Messages.PushContent.Json)!)
+            : null;
+
+    private async Task<List<Row>> ReadAsync(string sql, object parameters, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        var row = await connection.QuerySingleOrDefaultAsync<Row>(new CommandDefinition(OneSql, new { message, device, networks = networks.All.Select(one => one.Name).ToArray() }, cancellationToken: ct));
-        return row is null ? null : new(row.ToView(message), JsonSerializer.Deserialize<List<Decision>>(row.Decisions, Messages.PushContent.Json)!);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        return (await connection.QueryAsync<Row>(new CommandDefinition($"{Queue.InOrder} {sql}", parameters, transaction, cancellationToken: ct))).AsList();
     }
 
     /// <summary>What an app says of messages that it has. Nobody speaks for another user's device.</summary>

@@ -17,7 +17,8 @@ internal static class Queue
         // What others hold of the one does not keep the other waiting.
         foreach (var sql in (string[])[EarlierChunksSql, RowsSql, ChunksSql])
         {
-            var taken = (await transaction.Connection!.QueryAsync<Due>(new CommandDefinition($"{InOrder} {sql}", new { network, networks, most, now }, transaction, cancellationToken: ct))).AsList();
+            var command = new CommandDefinition($"{InOrder} {sql}", new { network, networks, most, now }, transaction, cancellationToken: ct);
+            var taken = (await transaction.Connection!.QueryAsync<Due>(command)).AsList();
             if (taken.Count > 0)
             {
                 return taken;
