@@ -34,6 +34,9 @@ internal sealed class Pruning(NpgsqlDataSource database, IOptions<PushOptions> o
         while (await DeleteAsync("delete from push.stored where id = any (array(select id from push.stored where expires_at < @now and receipt_id is null limit @Part))") == Part)
         {
         }
+        while (await DeleteAsync("delete from push.kept where ctid = any (array(select ctid from push.kept where until < @now limit @Part))") == Part)
+        {
+        }
 
         Task<int> DeleteAsync(string sql) => connection.ExecuteAsync(new CommandDefinition(sql, new { now, before, Part }, commandTimeout: 120, cancellationToken: ct));
     }

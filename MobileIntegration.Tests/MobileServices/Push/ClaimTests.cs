@@ -84,4 +84,51 @@ public sealed class ClaimTests
             await slow.DisposeAsync();
         }
     }
+
+    [Fact]
+    public async Task What_is_held_again_for_the_same_reason_says_so_once()
+    {
+        var service = new PushService();
+        await service.InitializeAsync();
+        try
+        {
+            var app = await service.NewReadyAppAsync();
+            var device = await service.DeviceAsync(app);
+            await PauseAsync(2);
+            var message = await service.SendAsync(new { app, audience = "all", content = new { title = "Hello" } });
+            var due = await DueAsync(default);
+            for (var again = 0; again < 2; again++)
+            {
+                await PauseAsync(2);
+                await service.QueryAsync<object>("update push.queue set due_at = now(); notify push_due; select 1");
+                due = await DueAsync(due);
+            }
+
+            Assert.Equal(1, (await service.CompletedAsync(message))["accepted"]);
+            Assert.Equal(["matched", "held", "accepted"], await service.DecisionsAsync(message, device.Id));
+
+            Task<object> PauseAsync(int seconds) => service.QueryAsync<object>(
+                """
+                insert into push.channel (app_id, network, host, paused_until, reason) values (@app, 'fcm', '', now() + make_interval(secs => @seconds), '503')
+                on conflict (app_id, network, host) do update set paused_until = excluded.paused_until;
+                select 1
+                """, ("app", app), ("seconds", (double)seconds));
+
+            async Task<DateTimeOffset> DueAsync(DateTimeOffset before)
+            {
+                DateTimeOffset due = default;
+                await Eventually.TrueAsync(async () =>
+                {
+                    var delivery = (await service.ExplainAsync(message, device.Id)).GetProperty("delivery");
+                    due = delivery.TryGetProperty("waitsFor", out var waits) && waits.GetString() is "channel" ? delivery.GetProperty("dueAt").GetDateTimeOffset() : default;
+                    return due > before;
+                }, PushService.Patience);
+                return due;
+            }
+        }
+        finally
+        {
+            await service.DisposeAsync();
+        }
+    }
 }

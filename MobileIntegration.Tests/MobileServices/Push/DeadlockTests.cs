@@ -26,7 +26,7 @@ public sealed class DeadlockTests(PushService service) : IClassFixture<PushServi
         await using var transaction = await worker.BeginTransactionAsync();
         await LockAsync(messages[1]);
 
-        var telling = new Ledger(own, TimeProvider.System).ReceiveAsync(device.Id, device.User, [.. messages.Select(id => new PushReceipt(id, "opened"))], default);
+        var telling = new Ledger(own, new([]), TimeProvider.System).ReceiveAsync(device.Id, device.User, [.. messages.Select(id => new PushReceipt(id, "opened"))], default);
         await Eventually.TrueAsync(async () => await service.QueryAsync<long>(
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") > 0, PushService.Patience);
         await LockAsync(messages[0]);

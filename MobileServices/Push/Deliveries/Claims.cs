@@ -7,7 +7,7 @@ namespace MobileServices.Push.Deliveries;
 
 /// <summary>Takes deliveries whose time has come from the queue, and decides which of them go out.</summary>
 internal sealed class Claims(
-    [FromKeyedServices(PushSetup.Prepared)] NpgsqlDataSource database, MessageStore messages, PushMetrics metrics, IOptions<PushOptions> options, TimeProvider time)
+    [FromKeyedServices(PushSetup.Prepared)] NpgsqlDataSource database, MessageStore messages, NetworkList networks, PushMetrics metrics, IOptions<PushOptions> options, TimeProvider time)
 {
     /// <summary>Takes a batch of a network: what is to be sent comes back, in the order of its places; of the rest it is written down what becomes of it.</summary>
     /// <returns>How many deliveries were taken; the batch of those that are to be sent.</returns>
@@ -16,7 +16,7 @@ internal sealed class Claims(
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        var claimed = await Queue.TakeAsync(transaction, network.Name, options.Value.Batch, now, ct);
+        var claimed = await Queue.TakeAsync(transaction, network.Name, networks.All.Select(one => one.Name).ToArray(), options.Value.Batch, now, ct);
         if (claimed.Count is 0)
         {
             return (0, 0, []);
@@ -26,6 +26,12 @@ internal sealed class Claims(
         var isMoved = false;
         foreach (var due in claimed)
         {
+            if (due.KeptAs is not null)
+            {
+                changes.Add(new(due, States.Accepted, Decision.Of(now, States.Accepted, "it was taken by the attempt before"), NetworkId: due.KeptAs));
+                metrics.Ended(network.Name, States.Accepted);
+                continue;
+            }
             if (due.Network is not null && due.Network != network.Name)
             {
                 // It was put back, or made, while the device took an address of another network.

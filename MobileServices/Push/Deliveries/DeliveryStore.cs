@@ -31,6 +31,9 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
             """, new { devices, app, category, since }, transaction, cancellationToken: ct))).ToDictionary(row => row.Device, row => row.Count);
     }
 
+    /// <summary>How long after a mark was asked for something may be begun by it: who recalls a message waits as long, and nothing of it is begun any more.</summary>
+    public static readonly TimeSpan MarkHolds = TimeSpan.FromSeconds(1);
+
     /// <param name="sending">In the order of their places.</param>
     public static async Task<long> BeginBatchAsync(NpgsqlTransaction transaction, string network, IReadOnlyCollection<Due> sending, int leaseSeconds, CancellationToken ct) =>
         await transaction.Connection!.ExecuteScalarAsync<long>(new CommandDefinition(
@@ -48,7 +51,7 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
                 leaseSeconds,
             }, transaction, cancellationToken: ct));
 
-    /// <summary>From here on the places up to that one may be written to the network.</summary>
+    /// <summary>From here on the places up to that one may be written to the network, for as long as <see cref="MarkHolds"/>.</summary>
     /// <param name="messages">Whose deliveries are let go by that.</param>
     /// <returns>Which of the messages were recalled; null when another process has taken the batch over: nothing more of it may be sent.</returns>
     public async Task<Guid[]?> MarkAsync(long batch, int started, Guid[] messages, int leaseSeconds, CancellationToken ct)
@@ -97,7 +100,7 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
     {
         await using var connection = await database.OpenConnectionAsync(ct);
         var isFresh = changes[0].Due.MatchedAt is not null;
-        var told = changes.Any(change => change.State is States.Accepted && change.Due.IsOfSomebody) ? SentSql : "";
+        var told = ToldOf(changes);
         // Two statements in one message are one transaction.
         var renewed = leaseSeconds is null ? "" : $"; {RenewSql}";
         if (!isFresh)
@@ -113,7 +116,10 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
 
     /// <summary>Writes down what becomes of deliveries that the transaction has claimed.</summary>
     public static Task ClaimedAsync(NpgsqlTransaction transaction, string network, IReadOnlyList<DeliveryChange> changes, long? batch, CancellationToken ct) =>
-        WriteAsync(transaction.Connection!, transaction, changes[0].Due.MatchedAt is null ? ClaimedSql : ClaimedFreshSql, changes, network, batch, null, begun: 0, ct);
+        WriteAsync(
+            transaction.Connection!, transaction, $"{(changes[0].Due.MatchedAt is null ? ClaimedSql : ClaimedFreshSql)} select 1{ToldOf(changes)}", changes, network, batch, null, begun: 0, ct);
+
+    private static string ToldOf(IEnumerable<DeliveryChange> changes) => changes.Any(change => change.State is States.Accepted && change.Due.IsOfSomebody) ? SentSql : "";
 
     /// <param name="begun">How many attempts those have that the ledger had no row of.</param>
     private static async Task<long> WriteAsync(
@@ -220,7 +226,11 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
             due_at = coalesce(u.due_at, d.due_at), waits_for = u.waits_for, attempts = d.attempts + u.attempt,
             network_id = coalesce(u.network_id, d.network_id),
             finished_at = case when u.state in ('pending', 'sending') then null else now() end,
-            decisions = case when u.decision is null then d.decisions else d.decisions || u.decision::jsonb end,
+            -- Held for the same reason as before: only the time is another, which is in due_at.
+            decisions = case
+                when u.decision is null then d.decisions
+                when u.waits_for is not null and d.decisions -> -1 ->> 'what' = 'held' and (d.decisions -> -1) - 'at' = u.decision::jsonb - 'at' then d.decisions
+                else d.decisions || u.decision::jsonb end,
             batch_id = case when u.state in ('sending', 'unknown') then @batch end
         from {Rows}
         where d.message_id = u.message_id and d.device_id = u.device_id
@@ -242,11 +252,17 @@ internal sealed class DeliveryStore([FromKeyedServices(PushSetup.Prepared)] Npgs
 
     private const string Returning = "returning d.message_id, d.device_id, d.network, d.state, d.due_at";
 
-    private const string Queued = "insert into push.queue (message_id, device_id, network, due_at) select message_id, device_id, network, due_at from changed where state = 'pending'";
+    // What waits of a message that has been recalled meanwhile is looked at now, and ends.
+    private const string Queued =
+        """
+        insert into push.queue (message_id, device_id, network, due_at)
+        select c.message_id, c.device_id, c.network, case when m.recalled_at is null then c.due_at else now() end
+        from changed c join push.message m on m.id = c.message_id where c.state = 'pending'
+        """;
 
-    private const string ClaimedSql = $"with changed as ({Change} {Returning}) {Queued}";
+    private const string ClaimedSql = $"with changed as ({Change} {Returning}), queued as ({Queued})";
 
-    private const string ClaimedFreshSql = $"with changed as ({Add} {InOrder} {Returning}) {Queued}";
+    private const string ClaimedFreshSql = $"with changed as ({Add} {InOrder} {Returning}), queued as ({Queued})";
 
     private const string FinishedSql =
         $"""

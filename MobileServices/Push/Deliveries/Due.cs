@@ -16,6 +16,9 @@ internal sealed class Due
     public DateTime? MatchedAt { get; init; }
     public int Attempts { get; init; }
 
+    /// <summary>What a network calls it that keeps a message once and has taken it by an attempt of which nothing was written down.</summary>
+    public string? KeptAs { get; init; }
+
     /// <summary>Whether later messages ask for it by its device: its message has a category or a collapse key.</summary>
     public bool IsTracked { get; init; }
     public string[]? Changed { get; init; }

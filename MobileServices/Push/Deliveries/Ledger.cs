@@ -2,38 +2,32 @@ using System.Text.Json;
 using Dapper;
 using MobileIntegration.Contracts;
 using MobileServices.Push.Events;
+using MobileServices.Push.Networks;
 using MobileServices.Push.Registrations;
 using Npgsql;
 
 namespace MobileServices.Push.Deliveries;
 
 /// <summary>What became of every message on every device.</summary>
-internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
+internal sealed class Ledger(NpgsqlDataSource database, NetworkList networks, TimeProvider time)
 {
-    private const string Columns =
-        """
-        d.device_id as DeviceId, d.network, d.state, d.waits_for as WaitsFor, d.due_at as DueAt, d.attempts, d.network_id as NetworkId,
-        d.finished_at as FinishedAt, d.delivered_at as DeliveredAt, d.opened_at as OpenedAt, d.decisions::text as Decisions
-        """;
-
     /// <param name="after">The last device of the page before.</param>
     public async Task<IReadOnlyList<DeliveryView>> ListAsync(Guid message, string? state, Guid? after, int most, CancellationToken ct)
     {
-        await using var connection = await database.OpenConnectionAsync(ct);
-        var rows = await connection.QueryAsync<Row>(new CommandDefinition(
-            $"""
-            select {Columns} from push.delivery d
-            where d.message_id = @message and (@after::uuid is null or d.device_id > @after) and (@state::text is null or d.state = @state) order by d.device_id limit @most
-            """, new { message, state, after, most }, cancellationToken: ct));
+        var rows = await ReadAsync(PageSql, new { message, state, after, most, networks = networks.All.Select(one => one.Name).ToArray() }, ct);
         return [.. rows.Select(row => row.ToView(message))];
     }
 
-    public async Task<DeliveryExplanation?> ExplainAsync(Guid message, Guid device, CancellationToken ct)
+    public async Task<DeliveryExplanation?> ExplainAsync(Guid message, Guid device, CancellationToken ct) =>
+        await ReadAsync(OneSql, new { message, device, networks = networks.All.Select(one => one.Name).ToArray() }, ct) is [var row]
+            ? new(row.ToView(message), JsonSerializer.Deserialize<List<Decision>>(row.Decisions, Messages.PushContent.Json)!)
+            : null;
+
+    private async Task<List<Row>> ReadAsync(string sql, object parameters, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        var row = await connection.QuerySingleOrDefaultAsync<Row>(new CommandDefinition(
-            $"select {Columns} from push.delivery d where d.message_id = @message and d.device_id = @device", new { message, device }, cancellationToken: ct));
-        return row is null ? null : new(row.ToView(message), JsonSerializer.Deserialize<List<Decision>>(row.Decisions, Messages.PushContent.Json)!);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        return (await connection.QueryAsync<Row>(new CommandDefinition($"{Queue.InOrder} {sql}", parameters, transaction, cancellationToken: ct))).AsList();
     }
 
     /// <summary>What an app says of messages that it has. Nobody speaks for another user's device.</summary>
@@ -92,6 +86,55 @@ internal sealed class Ledger(NpgsqlDataSource database, TimeProvider time)
             from mine where d.message_id = mine.message_id and d.device_id = mine.device_id
             returning d.message_id, d.device_id)
         select ({PushOutcomes.Tell(OutcomeStep.Delivered, "changed", "@subject")}), ({PushOutcomes.Tell(OutcomeStep.Opened, "(select * from changed where @opened)", "@subject")})
+        """;
+
+    private const string OfLedger =
+        """
+        select d.device_id as DeviceId, d.network as Network, d.state as State, d.waits_for as WaitsFor, d.due_at as DueAt, d.attempts as Attempts, d.network_id as NetworkId,
+               d.finished_at as FinishedAt, d.delivered_at as DeliveredAt, d.opened_at as OpenedAt, d.decisions::text as Decisions
+        from push.ledger d where d.message_id = @message
+        """;
+
+    private const string Fresh = $"null, null::timestamptz, null::timestamptz, null::timestamptz, jsonb_build_array({Queue.MatchedSql})::text";
+
+    private const string OfBatches =
+        $"""
+        select device_id, network, 'sending', null, matched_at, 1, {Fresh}
+        from (
+            select b.network, u.* from push.batch b, unnest(b.messages, b.devices, b.matched_at) u (message_id, device_id, matched_at) where @message = any (b.messages)) b
+        where message_id = @message and matched_at is not null and not exists (select from push.ledger l where l.message_id = b.message_id and l.device_id = b.device_id)
+        """;
+
+    /// <summary>
+    /// The view <c>delivery</c> in the order of the devices, from one on: what comes after a page is not looked at. The chunks of a message for one network follow one another.
+    /// </summary>
+    internal const string PageSql =
+        $"""
+        select * from (
+            ({OfLedger} and (@after::uuid is null or d.device_id > @after) and (@state::text is null or d.state = @state) order by d.device_id limit @most)
+            union all
+            select near.* from unnest(@networks::text[]) n (network), lateral (
+                select device_id, network, 'pending', null, due_at, 0, {Fresh}
+                from push.chunk c, unnest(c.devices) with ordinality u (device_id, place)
+                where c.message_id = @message and c.network = n.network and (@after::uuid is null or (c.last_device > @after and u.device_id > @after))
+                  and (@state::text is null or @state = 'pending')
+                order by c.last_device, u.place limit @most) near
+            union all
+            ({OfBatches} and (@after::uuid is null or device_id > @after) and (@state::text is null or @state = 'sending') order by device_id limit @most)) d
+        order by DeviceId limit @most
+        """;
+
+    /// <summary>One row of the view <c>delivery</c>.</summary>
+    internal const string OneSql =
+        $"""
+        {OfLedger} and d.device_id = @device
+        union all
+        select @device, near.network, 'pending', null, near.due_at, 0, {Fresh}
+        from unnest(@networks::text[]) n (network), lateral (
+            select * from push.chunk c where c.message_id = @message and c.network = n.network and c.last_device >= @device order by c.last_device limit 1) near
+        where near.first_device <= @device and @device = any (near.devices)
+        union all
+        {OfBatches} and device_id = @device
         """;
 
     private sealed class Row

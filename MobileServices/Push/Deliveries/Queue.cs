@@ -10,13 +10,15 @@ namespace MobileServices.Push.Deliveries;
 internal static class Queue
 {
     /// <summary>Takes those whose time has come, the earliest first: chunks, or rows of the queue.</summary>
+    /// <param name="networks">The names of all.</param>
     /// <param name="most">How many; one chunk at least.</param>
-    public static async Task<List<Due>> TakeAsync(NpgsqlTransaction transaction, string network, int most, DateTimeOffset now, CancellationToken ct)
+    public static async Task<List<Due>> TakeAsync(NpgsqlTransaction transaction, string network, string[] networks, int most, DateTimeOffset now, CancellationToken ct)
     {
         // What others hold of the one does not keep the other waiting.
         foreach (var sql in (string[])[EarlierChunksSql, RowsSql, ChunksSql])
         {
-            var taken = (await transaction.Connection!.QueryAsync<Due>(new CommandDefinition(sql, new { network, most, now }, transaction, cancellationToken: ct))).AsList();
+            var command = new CommandDefinition($"{InOrder} {sql}", new { network, networks, most, now }, transaction, cancellationToken: ct);
+            var taken = (await transaction.Connection!.QueryAsync<Due>(command)).AsList();
             if (taken.Count > 0)
             {
                 return taken;
@@ -64,16 +66,15 @@ internal static class Queue
 
     // Without statistics of what has just been filled the planner would sort it, and read all that was taken before: in the order of the index it stops after a batch.
     // Guessing what is in arrays, it would also compile the statement, each time anew, which takes many times as long as the statement.
-    private const string InOrder = "set local enable_sort = off; set local enable_bitmapscan = off; set local jit = off;";
+    internal const string InOrder = "set local enable_sort = off; set local enable_bitmapscan = off; set local jit = off;";
 
     private const string EarlierChunksSql = $"{ChunksBegin} and due_at < coalesce((select due_at from push.queue where network = @network order by due_at limit 1), 'infinity') {ChunksEnd}";
 
-    private const string ChunksSql = $"{ChunksBegin} {ChunksEnd}";
+    internal const string ChunksSql = $"{ChunksBegin} {ChunksEnd}";
 
     // As many as the first lets expect to be a batch. A chunk that is more than what is left stays for the next claim.
     private const string ChunksBegin =
-        $"""
-        {InOrder}
+        """
         with first as (
             select size from push.chunk where network = @network and due_at <= @now order by due_at, id limit 1),
         due as materialized (
@@ -89,25 +90,26 @@ internal static class Queue
             delete from push.chunk c using sums s where c.id = s.id and (s.total <= @most or s.total = s.size)
             returning c.message_id, c.matched_at, c.devices, c.users),
         d as (
-            select t.message_id, u.device_id, u.user_id, 0 as attempts, null::text[] as changed, t.matched_at from taken t, unnest(t.devices, t.users) u (device_id, user_id))
+            select t.message_id, u.device_id, u.user_id, 0 as attempts, null::text[] as changed, t.matched_at, null as kept_as from taken t, unnest(t.devices, t.users) u (device_id, user_id))
         {Facts}
         """;
 
-    private const string RowsSql =
+    internal const string RowsSql =
         $"""
-        {InOrder}
         with taken as (
             delete from push.queue where ctid = any (array(
                 select ctid from push.queue where network = @network and due_at <= @now order by due_at limit @most for update skip locked))
             returning message_id, device_id),
         d as (
-            select l.message_id, l.device_id, l.user_id, l.attempts, l.changed, null::timestamptz as matched_at from taken join push.ledger l using (message_id, device_id))
+            select l.message_id, l.device_id, l.user_id, l.attempts, l.changed, null::timestamptz as matched_at,
+                   case when l.attempts > 0 then (select k.id from push.kept k where k.message_id = l.message_id and k.device_id = l.device_id) end as kept_as
+            from taken join push.ledger l using (message_id, device_id))
         {Facts}
         """;
 
     private const string Facts =
         """
-        select d.message_id as MessageId, d.device_id as DeviceId, d.user_id as UserId, d.matched_at as MatchedAt, d.attempts, d.changed, m.recalled_at as RecalledAt,
+        select d.message_id as MessageId, d.device_id as DeviceId, d.user_id as UserId, d.matched_at as MatchedAt, d.attempts, d.changed, d.kept_as as KeptAs, m.recalled_at as RecalledAt,
                m.category is not null or m.collapse_key is not null as IsTracked,
                d.user_id is not null and d.user_id is distinct from r.user_id as IsOfAnother, r.customer_id is not null or r.user_id is not null as IsOfSomebody,
                -- By one that is for a later time, and has gone out or waits to: what ended otherwise, or waits for the device's clock, is not there in its place.
@@ -119,16 +121,17 @@ internal static class Queue
                          and (later.state in ('sending', 'accepted', 'unknown')
                               or (later.state = 'pending' and (newer.send_local is null or later.waits_for in ('quiet', 'retry', 'channel')))))
                    or exists (
-                       select from push.chunk c join push.message newer on newer.id = c.message_id
-                       where d.device_id between c.first_device and c.last_device and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key and newer.send_local is null
-                         and newer.recalled_at is null and (newer.send_at, newer.number) > (m.send_at, m.number) and d.device_id = any (c.devices))
-                   or exists (
                        select from push.message newer
-                       where newer.id in (select unnest(b.messages) from push.batch b where b.matched_at is not null) and newer.app_id = m.app_id and newer.collapse_key = m.collapse_key
+                       where newer.app_id = m.app_id and newer.collapse_key = m.collapse_key and newer.in_chunks and newer.finished_at is null
                          and newer.recalled_at is null and (newer.send_at, newer.number) > (m.send_at, m.number)
-                         and (newer.id, d.device_id) in (
-                             select u.message_id, u.device_id from push.batch b, unnest(b.messages, b.devices, b.matched_at) u (message_id, device_id, matched_at)
-                             where b.matched_at is not null and not exists (select from push.ledger l where l.message_id = u.message_id and l.device_id = u.device_id)))) as IsReplaced,
+                         and ((newer.send_local is null and exists (
+                                  select from unnest(@networks::text[]) n (network), lateral (
+                                      select c.first_device, c.devices from push.chunk c
+                                      where c.message_id = newer.id and c.network = n.network and c.last_device >= d.device_id order by c.last_device limit 1) near
+                                  where near.first_device <= d.device_id and d.device_id = any (near.devices)))
+                              or (newer.id, d.device_id) in (
+                                  select u.message_id, u.device_id from push.batch b, unnest(b.messages, b.devices, b.matched_at) u (message_id, device_id, matched_at)
+                                  where b.matched_at is not null and not exists (select from push.ledger l where l.message_id = u.message_id and l.device_id = u.device_id))))) as IsReplaced,
                r.network, r.app_id as AppId, r.address, r.host, r.p256dh, r.auth, r.locale, r.time_zone as TimeZone,
                p.quiet_from::interval as QuietFrom, p.quiet_until::interval as QuietUntil, p.time_zone as QuietZone, p.muted,
                c.paused_until as PausedUntil, c.stopped_at as StoppedAt, c.reason as ChannelReason, k.saved_at as CredentialSavedAt

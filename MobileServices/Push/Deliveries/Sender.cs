@@ -44,32 +44,35 @@ internal sealed class Sender(
         var results = Channel.CreateUnbounded<DeliveryChange>();
         var writing = WriteAsync(batch, results.Reader);
         var running = new List<Task>(sending.Count);
-        var mark = MarkAsync(batch, sending, 0);
-        for (var from = 0; from < sending.Count; from += Wave)
+        var next = MarkAsync(batch, sending, 0);
+        Mark? mark = null;
+        for (var at = 0; at < sending.Count; at++)
         {
-            var recalled = await mark;
-            if (recalled is null || stopping.IsCancellationRequested)
+            if (at % Wave is 0)
+            {
+                mark = await next;
+                mark = stopping.IsCancellationRequested ? null : mark;
+                next = mark is not null && at + Wave < sending.Count ? MarkAsync(batch, sending, at + Wave) : next;
+            }
+            mark = mark is null ? null : await TurnAsync(batch, sending, at, mark);
+            if (mark is null)
             {
                 // What is not begun goes back at once when this process stops; when another has taken over, it has put it back already.
-                foreach (var ready in sending.Skip(from))
+                foreach (var left in sending.Skip(at))
                 {
-                    results.Writer.TryWrite(new(ready.Due, States.Pending, null, time.GetUtcNow(), Attempt: -1));
+                    results.Writer.TryWrite(new(left.Due, States.Pending, null, time.GetUtcNow(), Attempt: -1));
                 }
                 break;
             }
-            mark = from + Wave < sending.Count ? MarkAsync(batch, sending, from + Wave) : mark;
-            foreach (var ready in sending.Skip(from).Take(Wave))
+            var ready = sending[at];
+            if (mark.Recalled.Contains(ready.Due.MessageId))
             {
-                if (recalled.Contains(ready.Due.MessageId))
-                {
-                    metrics.Ended(network.Name, States.Recalled);
-                    results.Writer.TryWrite(new(
-                        ready.Due, States.Recalled, Decision.Of(time.GetUtcNow(), States.Recalled, "the message was recalled before its turn"), Attempt: -1));
-                    continue;
-                }
-                await _inFlight.WaitAsync(CancellationToken.None);
-                running.Add(SendOneAsync(ready, results.Writer));
+                metrics.Ended(network.Name, States.Recalled);
+                results.Writer.TryWrite(new(
+                    ready.Due, States.Recalled, Decision.Of(time.GetUtcNow(), States.Recalled, "the message was recalled before its turn"), Attempt: -1));
+                continue;
             }
+            running.Add(SendOneAsync(ready, results.Writer));
         }
         await Task.WhenAll(running);
         results.Writer.Complete();
@@ -77,15 +80,41 @@ internal sealed class Sender(
         await store.EndBatchAsync(id, CancellationToken.None);
     }
 
+    /// <summary>Waits until one may go: others that are under way have left room, and what its mark says of recalled messages is not old. That is asked again meanwhile.</summary>
+    /// <returns>A mark by which it goes, unless that says that its message was recalled; null when nothing more of the batch may be sent.</returns>
+    private async ValueTask<Mark?> TurnAsync(Batch batch, List<Ready> sending, int at, Mark mark)
+    {
+        var hasRoom = false;
+        var last = mark;
+        while (last is not null && !last.Recalled.Contains(sending[at].Due.MessageId))
+        {
+            if (hasRoom && IsFresh(last))
+            {
+                return last;
+            }
+            hasRoom = hasRoom || await _inFlight.WaitAsync(DeliveryStore.MarkHolds, CancellationToken.None);
+            last = IsFresh(last) ? last : await MarkAsync(batch, sending, at - (at % Wave));
+        }
+        if (hasRoom)
+        {
+            _inFlight.Release();
+        }
+        return last;
+
+        bool IsFresh(Mark one) => time.GetElapsedTime(one.AskedAt) < DeliveryStore.MarkHolds;
+    }
+
     /// <summary>Marks the wave that begins there.</summary>
-    /// <returns>The recalled messages in it; null when nothing more of the batch may be sent.</returns>
-    private async Task<Guid[]?> MarkAsync(Batch batch, List<Ready> sending, int from)
+    /// <returns>Null when nothing more of the batch may be sent.</returns>
+    private async Task<Mark?> MarkAsync(Batch batch, List<Ready> sending, int from)
     {
         try
         {
-            batch.RenewedAt = time.GetTimestamp();
+            var now = time.GetTimestamp();
+            batch.RenewedAt = now;
             Guid[] messages = [.. sending.Skip(from).Take(Wave).Select(ready => ready.Due.MessageId).Distinct()];
-            return await store.MarkAsync(batch.Id, Math.Min(from + Wave, sending.Count), messages, _options.LeaseSeconds, CancellationToken.None);
+            var recalled = await store.MarkAsync(batch.Id, Math.Min(from + Wave, sending.Count), messages, _options.LeaseSeconds, CancellationToken.None);
+            return recalled is null ? null : new(recalled, now);
         }
         catch (NpgsqlException exception)
         {
@@ -257,6 +286,9 @@ internal sealed class Sender(
             changes.Clear();
         }
     }
+
+    /// <param name="Recalled">Messages of its wave of which nothing more may be sent.</param>
+    private sealed record Mark(Guid[] Recalled, long AskedAt);
 
     private sealed class Batch(long id, long renewedAt)
     {

@@ -90,6 +90,8 @@ internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOption
                 select q.message_id, q.device_id from push.queue q join push.ledger d using (message_id, device_id) join push.message m on m.id = d.message_id
                 where q.device_id = any (@devices) and m.sender = @Sender and m.app_id = @app
                   and d.user_id is not distinct from (select r.user_id from push.registration r where r.device_id = d.device_id)
+                  -- What was taken goes out no more.
+                  and not exists (select from push.kept k where k.message_id = d.message_id and k.device_id = d.device_id)
                 for update of q skip locked)
             update push.ledger d set
                 changed = case

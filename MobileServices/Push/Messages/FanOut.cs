@@ -139,44 +139,47 @@ internal sealed class FanOut(NpgsqlDataSource database, PushMetrics metrics, IOp
     private async Task<bool> WriteAsync(NpgsqlConnection writer, Spreading message, List<Matched> part, Guid? resolvedTo, CancellationToken ct)
     {
         await using var transaction = await writer.BeginTransactionAsync(ct);
+        var chunks = part.GroupBy(device => device.Network).SelectMany(network => network.Chunk(options.Value.Batch)).ToLookup(chunk => chunk.Length >= options.Value.Batch / FewPart);
         // Who recalls it waits for this part, and finds it.
         if (await writer.ExecuteAsync(new CommandDefinition(
-            "update push.message set resolved_to = @to where id = @Id and recalled_at is null and resolved_to is not distinct from @resolvedTo",
-            new { message.Id, resolvedTo, to = part[^1].Device }, transaction, cancellationToken: ct)) is 0)
+            """
+            update push.message set resolved_to = @to, in_chunks = in_chunks or @inChunks
+            where id = @Id and recalled_at is null and resolved_to is not distinct from @resolvedTo
+            """, new { message.Id, resolvedTo, to = part[^1].Device, inChunks = chunks[true].Any() }, transaction, cancellationToken: ct)) is 0)
         {
             return false;
         }
         // Urgent ones stand before all others that are due.
         var due = message.Urgency is "high" ? message.SendAt.AddHours(-1) : message.SendAt;
         var now = time.GetUtcNow();
-        foreach (var network in part.GroupBy(device => device.Network))
+        foreach (var (sql, devices) in chunks[true].Select(chunk => (ChunkSql, chunk)).Concat(chunks[false].Select(few => (RowsSql, few))))
         {
-            foreach (var chunk in network.Chunk(options.Value.Batch))
-            {
-                await writer.ExecuteAsync(new CommandDefinition(
-                    chunk.Length < options.Value.Batch / FewPart ? RowsSql : """
-                    insert into push.chunk (message_id, network, due_at, matched_at, size, first_device, last_device, devices, users)
-                    values (@Id, @network, @due, @now, @size, @first, @last, @devices, @users)
-                    """,
-                    new
-                    {
-                        message.Id,
-                        network = network.Key,
-                        due,
-                        now,
-                        size = chunk.Length,
-                        first = chunk[0].Device,
-                        last = chunk[^1].Device,
-                        devices = chunk.Select(device => device.Device).ToArray(),
-                        users = chunk.Any(device => device.User is not null) ? chunk.Select(device => device.User).ToArray() : null,
-                        matched = Decision.Of(now, "matched"),
-                    }, transaction, Patience, cancellationToken: ct));
-            }
+            await writer.ExecuteAsync(new CommandDefinition(
+                sql,
+                new
+                {
+                    message.Id,
+                    network = devices[0].Network,
+                    due,
+                    now,
+                    size = devices.Length,
+                    first = devices[0].Device,
+                    last = devices[^1].Device,
+                    devices = devices.Select(device => device.Device).ToArray(),
+                    users = devices.Any(device => device.User is not null) ? devices.Select(device => device.User).ToArray() : null,
+                    matched = Decision.Of(now, "matched"),
+                }, transaction, Patience, cancellationToken: ct));
         }
         await writer.ExecuteAsync(new CommandDefinition($"notify {PushWorker.Channel}", transaction: transaction, cancellationToken: ct));
         await transaction.CommitAsync(ct);
         return true;
     }
+
+    private const string ChunkSql =
+        """
+        insert into push.chunk (message_id, network, due_at, matched_at, size, first_device, last_device, devices, users)
+        values (@Id, @network, @due, @now, @size, @first, @last, @devices, @users)
+        """;
 
     /// <summary>Few have rows of their own at once: a claim of chunks of one would be a claim of one, and what asks for a device would look through them all.</summary>
     private const string RowsSql =

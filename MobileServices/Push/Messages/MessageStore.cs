@@ -110,35 +110,45 @@ internal sealed class MessageStore(NpgsqlDataSource database, TimeProvider time)
             rows.Sum(row => row.Delivered), rows.Sum(row => row.Opened));
     }
 
-    /// <summary>What has not gone out does not go out. It waits for the part of the fan-out that is under way, so nothing is added afterwards.</summary>
+    /// <summary>
+    /// What has not gone out does not go out, from the return on. It waits for the part of the fan-out that is under way, so nothing is added afterwards; for claims that have not
+    /// seen it; and, where some of the message is under way, for the marks by which more might be begun.
+    /// </summary>
     /// <returns>False when there is no such message.</returns>
     public async Task<bool> RecallAsync(Guid id, string who, CancellationToken ct)
     {
         await using var connection = await database.OpenConnectionAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
         var now = time.GetUtcNow();
         if (await connection.ExecuteAsync(new CommandDefinition(
-            "update push.message set recalled_at = coalesce(recalled_at, @now), state = 'sending' where id = @id", new { id, now }, transaction, cancellationToken: ct)) is 0)
+            "update push.message set recalled_at = coalesce(recalled_at, @now), state = 'sending' where id = @id", new { id, now }, cancellationToken: ct)) is 0)
         {
             return false;
         }
-        await connection.ExecuteAsync(new CommandDefinition(
-            $"""
-            with gone as (
-                delete from push.queue where message_id = @id returning message_id, device_id),
-            fresh as (
-                delete from push.chunk where message_id = @id returning network, due_at, matched_at, devices, users),
-            ended as (
-                insert into push.ledger (message_id, device_id, user_id, network, state, due_at, finished_at, tracked, decisions)
-                select m.id, u.device_id, u.user_id, f.network, 'recalled', f.due_at, @now, m.category is not null or m.collapse_key is not null,
-                       jsonb_build_array({Queue.MatchedSql}, @decision::jsonb)
-                from fresh f, unnest(f.devices, f.users) u (device_id, user_id), push.message m where m.id = @id)
-            update push.ledger d set state = 'recalled', finished_at = @now, waits_for = null, decisions = d.decisions || @decision::jsonb
-            from gone where d.message_id = gone.message_id and d.device_id = gone.device_id
-            """, new { id, now, decision = Decision.Of(now, States.Recalled, $"by {who}") }, transaction, cancellationToken: ct));
-        await transaction.CommitAsync(ct);
+        var end = new CommandDefinition(EndSql, new { id, now, decision = Decision.Of(now, States.Recalled, $"by {who}") }, cancellationToken: ct);
+        await connection.ExecuteAsync(end);
+        if (await connection.ExecuteScalarAsync<bool>(new CommandDefinition("select exists (select from push.batch where @id = any (messages))", new { id }, cancellationToken: ct)))
+        {
+            await Task.Delay(DeliveryStore.MarkHolds, time, ct);
+        }
+        // What a claim held that had not seen it has been put back since the first look began, and those after it end what they take.
+        await connection.ExecuteAsync(end);
         return true;
     }
+
+    private const string EndSql =
+        $"""
+        with gone as (
+            delete from push.queue where message_id = @id returning message_id, device_id),
+        fresh as (
+            delete from push.chunk where message_id = @id returning network, due_at, matched_at, devices, users),
+        ended as (
+            insert into push.ledger (message_id, device_id, user_id, network, state, due_at, finished_at, tracked, decisions)
+            select m.id, u.device_id, u.user_id, f.network, 'recalled', f.due_at, @now, m.category is not null or m.collapse_key is not null,
+                   jsonb_build_array({Queue.MatchedSql}, @decision::jsonb)
+            from fresh f, unnest(f.devices, f.users) u (device_id, user_id), push.message m where m.id = @id)
+        update push.ledger d set state = 'recalled', finished_at = @now, waits_for = null, decisions = d.decisions || @decision::jsonb
+        from gone where d.message_id = gone.message_id and d.device_id = gone.device_id
+        """;
 
     public async Task<AudienceSize> SizeAsync(string app, Audience audience, CancellationToken ct)
     {

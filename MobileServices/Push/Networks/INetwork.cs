@@ -13,7 +13,9 @@ internal interface INetwork
     /// <summary>The most bytes a message may have there; a message that is larger is refused when it is sent, not when it fails.</summary>
     int LargestPayload { get; }
 
-    /// <summary>A process that ends while one of its messages is under way may send it again.</summary>
+    /// <summary>
+    /// What it has taken is in <c>push.kept</c>, by the transaction that takes it: when a process ends while one of its messages is under way it is known whether it was taken.
+    /// </summary>
     bool StoresOnce => false;
 
     /// <returns>What is wrong with an address; null when it can be one.</returns>

@@ -13,6 +13,9 @@ internal sealed class OwnNetwork(OwnStore store) : INetwork
     /// <summary>What endpoints end with, before the subscription's name.</summary>
     public const string EndpointPath = "/push/endpoint/";
 
+    /// <summary>How long it is known that a message was taken when its time is over: who takes over from a process that was killed tells what became of it.</summary>
+    private static readonly TimeSpan Afterwards = TimeSpan.FromDays(1);
+
     public string Name => NetworkName;
 
     public int LargestPayload => 4096;
@@ -35,7 +38,8 @@ internal sealed class OwnNetwork(OwnStore store) : INetwork
     {
         try
         {
-            var id = await store.KeepAsync(IdOf(message.Address)!, message.CollapseId, message.Urgency, null, Payload.Write(message), message.TtlSeconds, message.MessageId, null, ct);
+            var once = new KeptOnce(message.MessageId, message.DeviceId, message.ExpiresAt + Afterwards);
+            var id = await store.KeepAsync(IdOf(message.Address)!, message.CollapseId, message.Urgency, null, Payload.Write(message), message.TtlSeconds, once, null, ct);
             return id is null ? new(OutcomeClass.Dead, "there is no such subscription") : new(OutcomeClass.Accepted, "kept for the device", id);
         }
         catch (NpgsqlException exception)

@@ -53,10 +53,11 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
     }
 
     /// <summary>Keeps a message until its device has it or its time is over. One with the same topic goes; so do the oldest when there are too many.</summary>
+    /// <param name="once">Of our own sender: it is kept once, whatever has become of it since.</param>
     /// <param name="receipt">The subscription that is told when the device has it, or will not; of one that was replaced nothing is told (RFC 8030, section 5.4).</param>
     /// <returns>Null when there is no such subscription.</returns>
     public async Task<string?> KeepAsync(
-        string pushId, string? topic, string urgency, string? encoding, byte[] body, int ttl, Guid? message, string? receipt, CancellationToken ct)
+        string pushId, string? topic, string urgency, string? encoding, byte[] body, int ttl, KeptOnce? once, string? receipt, CancellationToken ct)
     {
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
@@ -68,14 +69,22 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
             return null;
         }
         var id = await connection.ExecuteScalarAsync<string>(new CommandDefinition(
-            $"""
-            delete from push.stored where push_id = @pushId and topic = @topic and (@message::uuid is null or message_id is distinct from @message);
-            insert into push.stored (id, push_id, topic, urgency, encoding, body, message_id, receipt_id, created_at, expires_at)
-            values (@id, @pushId, @topic, @urgency, @encoding, @body, @message, @receipt, @now, @expires)
-            on conflict (push_id, message_id) where message_id is not null do update set expires_at = excluded.expires_at
-            returning id;
-            """,
-            new { id = Unguessable(), pushId, topic, urgency, encoding, body, message, receipt, now, expires = now + (ttl is 0 ? NowOrNever : TimeSpan.FromSeconds(ttl)) }, transaction, cancellationToken: ct));
+            once is null ? $"{PutSql("true")}; select @id" : $"{OnceSql}; {PutSql(IfFirst)}; select id from push.kept where message_id = @message and device_id = @device",
+            new
+            {
+                id = Unguessable(),
+                pushId,
+                topic,
+                urgency,
+                encoding,
+                body,
+                message = once?.MessageId,
+                device = once?.DeviceId,
+                until = once?.Until.ToUniversalTime(),
+                receipt,
+                now,
+                expires = now + (ttl is 0 ? NowOrNever : TimeSpan.FromSeconds(ttl)),
+            }, transaction, cancellationToken: ct));
         await connection.ExecuteAsync(new CommandDefinition(
             $"""
             with gone as (
@@ -109,8 +118,24 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
             """, new { id, now = time.GetUtcNow() }, cancellationToken: ct)) > 0;
     }
 
+    private const string OnceSql = "insert into push.kept (message_id, device_id, id, until) values (@message, @device, @id, @until) on conflict do nothing";
+
+    private const string IfFirst = "exists (select from push.kept where message_id = @message and device_id = @device and id = @id)";
+
+    private static string PutSql(string condition) =>
+        $"""
+        delete from push.stored where push_id = @pushId and topic = @topic and {condition};
+        insert into push.stored (id, push_id, topic, urgency, encoding, body, message_id, receipt_id, created_at, expires_at)
+        select @id, @pushId, @topic, @urgency, @encoding, @body, @message, @receipt, @now, @expires where {condition}
+        on conflict (push_id, message_id) where message_id is not null do nothing
+        """;
+
     public static string Unguessable() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(24));
 }
+
+/// <summary>A delivery of our own sender.</summary>
+/// <param name="Until">When nobody tries again any more.</param>
+internal sealed record KeptOnce(Guid MessageId, Guid DeviceId, DateTimeOffset Until);
 
 internal sealed class StoredMessage
 {
