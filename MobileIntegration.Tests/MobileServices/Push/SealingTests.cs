@@ -17,7 +17,11 @@ public sealed class SealingTests : IAsyncLifetime
 {
     private const string Secret = "a secret of push of more than thirty-two characters";
 
-    private readonly PushService _service = new() { More = [("Keys:Secret", Secret), ("Logging:LogLevel:Default", "Trace")] };
+    private readonly PushService _service = new()
+    {
+        More = [("Keys:Secret", Secret), ("Logging:LogLevel:Default", "Trace"), ("Logging:LogLevel:Microsoft.AspNetCore", "Trace"), ("Logging:LogLevel:Npgsql", "Trace")],
+    };
+
     private readonly Dictionary<string, byte[]> _scalars = [];
     private LogLines _log = null!;
 
