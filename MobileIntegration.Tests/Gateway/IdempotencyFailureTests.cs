@@ -101,7 +101,7 @@ public sealed class IdempotencyFailureTests(IdempotentGateways gateways) : IClas
             await Eventually.TrueAsync(async () => await IsUpAsync(client), TimeSpan.FromSeconds(60));
             var keys = Enumerable.Range(0, 1000).Select(_ => KeyedCalls.NewKey()).ToArray();
             var (begun, cut) = (0, 0);
-            await Parallel.ForAsync(0, keys.Length, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (n, _) =>
+            await Parallel.ForAsync(0, keys.Length, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (n, ct) =>
             {
                 if (Interlocked.Increment(ref begun) is 500)
                 {
@@ -112,17 +112,17 @@ public sealed class IdempotencyFailureTests(IdempotentGateways gateways) : IClas
                 {
                     using var request = new HttpRequestMessage(HttpMethod.Post, "/api/home/orders") { Content = new StringContent("{}") };
                     request.Headers.Add("Idempotency-Key", keys[n]);
-                    using var answer = await client.SendAsync(request);
+                    using var answer = await client.SendAsync(request, ct);
                     Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
-                    told = await answer.Content.ReadAsStringAsync();
+                    told = await answer.Content.ReadAsStringAsync(ct);
                 }
                 catch (HttpRequestException)
                 {
                     Interlocked.Increment(ref cut);
                     await Eventually.TrueAsync(async () =>
                     {
-                        using var retry = await gateways.Other.SendAsync(keys[n], body: "{}", type: "text/plain");
-                        told = await retry.Content.ReadAsStringAsync();
+                        using var retry = await gateways.Other.SendAsync(keys[n], body: "{}", type: "text/plain", ct: ct);
+                        told = await retry.Content.ReadAsStringAsync(ct);
                         return retry.StatusCode is HttpStatusCode.Created;
                     }, Patience);
                 }
