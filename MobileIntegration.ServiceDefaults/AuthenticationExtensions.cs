@@ -176,7 +176,7 @@ public static class AuthenticationExtensions
                     "The authority that issues access tokens has not been reached since the start of this service. Try again later with the same token.");
                 return;
             }
-            if (authorizeResult.Forbidden && policy.Requirements.OfType<ScopeRequirement>().FirstOrDefault()?.Scope is { } scope)
+            if (authorizeResult.Forbidden && policy.Requirements.OfType<ScopeRequirement>().FirstOrDefault(one => !context.User.HasScope(one.Scope))?.Scope is { } scope)
             {
                 context.Response.Headers.WWWAuthenticate = $"Bearer error=\"insufficient_scope\", scope=\"{scope}\"";
                 await WriteAsync(context, StatusCodes.Status403Forbidden, $"The access token does not have the scope '{scope}'. Ask the user for it.");

@@ -10,8 +10,8 @@ namespace MobileIntegration.Tests.ServiceDefaults;
 
 public sealed class KnownTokensTests : IAsyncLifetime
 {
-    private const string Handled = "by handlers";
-    private const string Known = "known";
+    private const string Handled = "found by handlers";
+    private const string Known = "not found by handlers";
 
     private TestAuthority _authority = null!;
     private WebApplication _app = null!;
@@ -81,7 +81,7 @@ public sealed class KnownTokensTests : IAsyncLifetime
         var token = _authority.Token("stock");
         await GetAsync("/stock", token);
         Assert.Equal($"ada {Handled}", await GetAsync("/open", token));
-        Assert.Equal($"nobody {Handled}", await _http.GetStringAsync(new Uri("/open", UriKind.Relative)));
+        Assert.Equal($"nobody {Known}", await _http.GetStringAsync(new Uri("/open", UriKind.Relative)));
     }
 
     [Fact]
