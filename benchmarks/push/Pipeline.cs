@@ -62,7 +62,7 @@ internal sealed class Pipeline(string network, FakeAddresses fakes, NpgsqlDataSo
             ratios.Add((pipeline / loop, pipeline / npm));
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{round,5}{pipeline,13:0}{(network is "own" ? $"{"-",14}{"-",8}" : $"{loop,14:0}{pipeline / loop,8:0.00}")}{(network is "webpush" ? $"{npm,13:0}{pipeline / npm,8:0.0}" : "")}"
+                $"{round,5}{pipeline,13:0}{loop,14:0}{pipeline / loop,8:0.00}{(network is "webpush" ? $"{npm,13:0}{pipeline / npm,8:0.0}" : "")}"
                 + $"{(Cpu.Of(service.Id) - own) / devices,13:0}{(Cpu.OfPostgres(backend) - theirs) / devices,14:0}"
                 + $"{(double)(after.Records - before.Records) / devices,14:0.0}{(double)(after.Bytes - before.Bytes) / devices,12:0}{PeakMegabytes(),18:0}"));
         }
