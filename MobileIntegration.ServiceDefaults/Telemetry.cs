@@ -15,7 +15,7 @@ internal static class Telemetry
     /// <summary>Source and meter of HttpClient.</summary>
     private const string HttpClients = "System.Net.Http";
 
-    /// <summary>Counted several times in every call, and of no use beside its duration and how many are open: they cost a service as much as all else that is measured.</summary>
+    /// <summary>Measured in every call, some several times, which its duration and how many are open make needless.</summary>
     private static readonly string[] Costly =
     [
         "http.client.active_requests", "http.client.open_connections", "http.client.request.time_in_queue", "aspnetcore.routing.match_attempts",

@@ -40,18 +40,11 @@ internal sealed class TokenCache
     /// <summary>Whether the authority's keys have come; until then nothing here asks for them, as a request would wait for them twice.</summary>
     public bool HasKeys { get; set; }
 
-    /// <summary>Whose token it is, if that was found out before and still holds.</summary>
-    public ClaimsPrincipal? Find(string? authorization, JwtBearerOptions options)
-    {
-        if (_entries is null || !HasKeys || !TryHash(authorization, out var hash) || !_entries.TryGet(hash, out var entry) || _time.GetUtcNow() >= entry.Expires
-            // The keys are at hand but for the moment in which new ones are asked for.
-            || options.ConfigurationManager!.GetConfigurationAsync(CancellationToken.None) is not { IsCompletedSuccessfully: true } asked || !ReferenceEquals(entry.Configuration, asked.Result))
-        {
-            return null;
-        }
-        _tokens.Add(1, new KeyValuePair<string, object?>("outcome", "known"));
-        return entry.Principal;
-    }
+    /// <summary>Whose token it is, if that was found out before and still holds. The keys are at hand but for the moment in which new ones are asked for.</summary>
+    public ClaimsPrincipal? Find(string? authorization, JwtBearerOptions options) =>
+        _entries is not null && HasKeys && TryHash(authorization, out var hash)
+        && options.ConfigurationManager!.GetConfigurationAsync(CancellationToken.None) is { IsCompletedSuccessfully: true } asked
+            ? Find(hash, asked.Result) : null;
 
     /// <summary>Before a token is validated: answers for it if that was done.</summary>
     public async Task FindAsync(MessageReceivedContext context)
@@ -61,10 +54,9 @@ internal sealed class TokenCache
             return;
         }
         var configuration = await context.Options.ConfigurationManager!.GetConfigurationAsync(context.HttpContext.RequestAborted);
-        if (_entries.TryGet(hash, out var entry) && ReferenceEquals(entry.Configuration, configuration) && _time.GetUtcNow() < entry.Expires)
+        if (Find(hash, configuration) is { } caller)
         {
-            _tokens.Add(1, new KeyValuePair<string, object?>("outcome", "known"));
-            context.Principal = entry.Principal;
+            context.Principal = caller;
             context.Success();
             return;
         }
@@ -85,6 +77,16 @@ internal sealed class TokenCache
         context.Principal = compact;
         var expires = new DateTimeOffset(context.SecurityToken.ValidTo, TimeSpan.Zero) + context.Options.TokenValidationParameters.ClockSkew;
         _entries!.Set(hash, new(compact, configuration, expires));
+    }
+
+    private ClaimsPrincipal? Find(Hash hash, OpenIdConnectConfiguration configuration)
+    {
+        if (!_entries!.TryGet(hash, out var entry) || !ReferenceEquals(entry.Configuration, configuration) || _time.GetUtcNow() >= entry.Expires)
+        {
+            return null;
+        }
+        _tokens.Add(1, new KeyValuePair<string, object?>("outcome", "known"));
+        return entry.Principal;
     }
 
     /// <summary>Without the token itself, which the validated identity holds on to several times.</summary>

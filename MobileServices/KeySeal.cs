@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using MobileIntegration.ServiceDefaults;
@@ -82,11 +83,36 @@ internal sealed class KeySeal
     }
 }
 
+/// <summary>A request that needs what is sealed with another secret: neither the caller's fault nor one that goes by, and to save anything anew here would lock the others out.</summary>
+internal sealed class OtherSecretHandler(IProblemDetailsService problems, ILogger<OtherSecretHandler> logger) : IExceptionHandler
+{
+    public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+    {
+        if (exception is not StartException)
+        {
+            return false;
+        }
+        logger.LogError("A request was answered with 503: {Reason}", exception.Message);
+        httpContext.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+        return await problems.TryWriteAsync(new()
+        {
+            HttpContext = httpContext,
+            ProblemDetails = new()
+            {
+                Status = StatusCodes.Status503ServiceUnavailable,
+                Detail = "What this needs is sealed in the database, and Keys:Secret of this service is not what it was sealed with. Nothing was changed. Whoever runs it must set that secret.",
+            },
+            Exception = exception,
+        });
+    }
+}
+
 internal static class KeySealExtensions
 {
     public static void AddKeySeal(this IHostApplicationBuilder builder)
     {
         builder.Services.AddOptions<KeyOptions>().BindConfiguration("Keys").ValidateDataAnnotations().ValidateOnStart();
         builder.Services.TryAddSingleton<KeySeal>();
+        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IExceptionHandler, OtherSecretHandler>());
     }
 }

@@ -23,7 +23,9 @@ internal sealed class PushMetrics(IMeterFactory meters) : IDisposable
 
     public void Told(string type, string state) => _told.Add(1, new("type", type), new("state", state));
 
-    public Activity? Start(string network) => _source.HasListeners() ? _source.StartActivity($"send {network}", ActivityKind.Client) : null;
+    /// <summary>The app and the network name the credential.</summary>
+    public Activity? Start(string network, string app) =>
+        _source.HasListeners() ? _source.StartActivity($"send {network}", ActivityKind.Client)?.SetTag("push.network", network).SetTag("push.app", app) : null;
 
     public Activity? StartFanOut(MobileIntegration.ServiceDefaults.TraceContext trace) => trace.StartConsumer(_source, "process push");
 

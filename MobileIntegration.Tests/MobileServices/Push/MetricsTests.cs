@@ -77,7 +77,7 @@ public sealed class MetricsTests(PushService service) : IClassFixture<PushServic
             ActivityStopped = spans.Enqueue,
         };
         ActivitySource.AddActivityListener(listener);
-        using (var probe = service.One.Services.GetRequiredService<PushMetrics>().Start("probe"))
+        using (var probe = service.One.Services.GetRequiredService<PushMetrics>().Start("probe", ""))
         {
             own = probe!.Source;
         }
@@ -94,7 +94,7 @@ public sealed class MetricsTests(PushService service) : IClassFixture<PushServic
 
         await Eventually.TrueAsync(() => Own().Any(span => span.OperationName is "process push" && span.TraceId == trace), PushService.Patience);
         var sent = Assert.Single(Own(), span => span.OperationName is "send apns");
-        Assert.Equal((ActivityKind.Client, "Dead"), (sent.Kind, sent.GetTagItem("push.outcome")));
+        Assert.Equal((ActivityKind.Client, "apns", app, "Dead"), (sent.Kind, sent.GetTagItem("push.network"), sent.GetTagItem("push.app"), sent.GetTagItem("push.outcome")));
         Assert.DoesNotContain(sent.TagObjects, tag => $"{tag.Value}".Contains(device.Address, StringComparison.Ordinal) || $"{tag.Value}".Contains($"{device.Id}", StringComparison.Ordinal));
         // A network outside is told of no trace.
         Assert.DoesNotContain("traceparent", service.Apns.Journal.Single(pushed => pushed.Address == device.Address).Headers.Keys, StringComparer.OrdinalIgnoreCase);

@@ -125,6 +125,9 @@ public sealed class SealingTests : IAsyncLifetime
             await Eventually.TrueAsync(async () => await _service.QueryAsync<long>(
                 "select count(*) from push.ledger where message_id = @message and decisions::text like '%the credential cannot be read%'", ("message", message)) is 3, PushService.Patience);
             Assert.Contains(log.All, line => line.Level is LogLevel.Error && line.Text.Contains("Keys:Secret is not what it was sealed with", StringComparison.Ordinal));
+            using var saved = await blind.Http.PutAsJsonAsync($"/push/apps/{app}/networks/apns", PushService.ApnsCredential());
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, saved.StatusCode);
+            Assert.Contains("Keys:Secret", (await saved.Content.ReadFromJsonAsync<JsonElement>()).Text("detail"), StringComparison.Ordinal);
             Assert.Equal((3L, 3L), (await CountAsync("credential"), await CountAsync("registration")));
             Assert.Empty(_service.Apns.Journal);
         }

@@ -171,7 +171,7 @@ internal sealed class Sender(
             return Later(ready, now, new(OutcomeClass.Transient, "the credential cannot be read"));
         }
         var began = time.GetTimestamp();
-        using var activity = metrics.Start(network.Name);
+        using var activity = metrics.Start(network.Name, message.App);
         var outcome = await network.SendAsync(credential!, ready.ToOutgoing(ttl), CancellationToken.None);
         metrics.Attempted(network.Name, message.App, outcome.Class, time.GetElapsedTime(began));
         activity?.SetTag("push.outcome", outcome.Class.ToString());
