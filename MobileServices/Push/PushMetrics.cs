@@ -10,13 +10,13 @@ internal sealed class PushMetrics(IMeterFactory meters) : IDisposable
     private const string Name = "mobile.push";
 
     private readonly ActivitySource _source = new(Name);
-    private readonly Counter<long> _ended = Meter(meters).CreateCounter<long>("mobile.push.deliveries", description: "Deliveries that came to an end, by network and state");
+    private readonly Counter<long> _ended = Meter(meters).CreateCounter<long>("mobile.push.deliveries", description: "Deliveries that came to an end, by network, app and state");
     private readonly Histogram<double> _attempts = Meter(meters).CreateHistogram<double>(
         "mobile.push.attempt.duration", "s", "Requests to networks, by network, app and class of what came of them");
 
     private readonly Counter<long> _told = Meter(meters).CreateCounter<long>("mobile.push.webhooks", description: "Events that webhooks were told of or not, by type and state");
 
-    public void Ended(string network, string state) => _ended.Add(1, new("network", network), new("state", state));
+    public void Ended(string network, string app, string state) => _ended.Add(1, new("network", network), new("app", app), new("state", state));
 
     public void Attempted(string network, string app, OutcomeClass outcome, TimeSpan took) =>
         _attempts.Record(took.TotalSeconds, new("network", network), new("app", app), new("class", outcome.ToString()));

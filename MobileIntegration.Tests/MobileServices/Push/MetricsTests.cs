@@ -32,10 +32,10 @@ public sealed class MetricsTests(PushService service) : IClassFixture<PushServic
     };
 
     [Fact]
-    public async Task Every_attempt_is_counted_by_network_app_and_class_and_every_end_by_network_and_state_and_nothing_tells_an_address()
+    public async Task Every_attempt_is_counted_by_network_app_and_class_and_every_end_by_network_app_and_state_and_nothing_tells_an_address()
     {
         var attempts = new ConcurrentQueue<(string Network, string App, string Class)>();
-        var ends = new ConcurrentQueue<(string Network, string State)>();
+        var ends = new ConcurrentQueue<(string Network, string App, string State)>();
         var told = new ConcurrentQueue<string>();
         using var listener = Listen(attempts, ends, told);
         List<(string App, string Network, string Class, TestDevice Device)> cases = [];
@@ -61,7 +61,8 @@ public sealed class MetricsTests(PushService service) : IClassFixture<PushServic
             ("webpush", "accepted"), ("webpush", "accepted"), ("webpush", "dead"), ("webpush", "failed"),
         ];
         await Eventually.TrueAsync(() => ends.Count >= ended.Length, PushService.Patience);
-        Assert.Equal(ended, ends.Order());
+        Assert.Equal(ended, ends.Select(end => (end.Network, end.State)).Order());
+        Assert.Equal(cases.Where(one => one.Class is not "Misconfigured").Select(one => (one.Network, one.App)).Order(), ends.Select(end => (end.Network, end.App)).Order());
         Assert.All(cases, one => Assert.DoesNotContain(told, value => value.Contains(one.Device.Address, StringComparison.Ordinal) || value.Contains($"{one.Device.Id}", StringComparison.Ordinal)));
     }
 
@@ -102,7 +103,7 @@ public sealed class MetricsTests(PushService service) : IClassFixture<PushServic
         IEnumerable<Activity> Own() => spans.Where(span => span.Source == own);
     }
 
-    private MeterListener Listen(ConcurrentQueue<(string, string, string)> attempts, ConcurrentQueue<(string, string)> ends, ConcurrentQueue<string> told)
+    private MeterListener Listen(ConcurrentQueue<(string, string, string)> attempts, ConcurrentQueue<(string, string, string)> ends, ConcurrentQueue<string> told)
     {
         var factory = service.One.Services.GetRequiredService<IMeterFactory>();
         var listener = new MeterListener
@@ -126,7 +127,7 @@ public sealed class MetricsTests(PushService service) : IClassFixture<PushServic
         {
             Assert.Equal(("mobile.push.deliveries", 1), (instrument.Name, count));
             var named = Named(tags);
-            ends.Enqueue((named["network"], named["state"]));
+            ends.Enqueue((named["network"], named["app"], named["state"]));
         });
         listener.Start();
         return listener;

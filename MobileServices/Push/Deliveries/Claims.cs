@@ -26,10 +26,11 @@ internal sealed class Claims(
         var isMoved = false;
         foreach (var due in claimed)
         {
+            var message = await messages.ReadAsync(due.MessageId, ct);
             if (due.KeptAs is not null)
             {
                 changes.Add(new(due, States.Accepted, Decision.Of(now, States.Accepted, "it was taken by the attempt before"), NetworkId: due.KeptAs));
-                metrics.Ended(network.Name, States.Accepted);
+                metrics.Ended(network.Name, message.App, States.Accepted);
                 continue;
             }
             if (due.Network is not null && due.Network != network.Name)
@@ -39,12 +40,11 @@ internal sealed class Claims(
                 isMoved = true;
                 continue;
             }
-            var message = await messages.ReadAsync(due.MessageId, ct);
             switch (Verdict.Of(due, message, !network.StoresOnce, now))
             {
                 case Verdict.End end:
                     changes.Add(new(due, end.State, Decision.Of(now, end.State, end.Why)));
-                    metrics.Ended(network.Name, end.State);
+                    metrics.Ended(network.Name, message.App, end.State);
                     break;
                 case Verdict.Hold hold:
                     changes.Add(new(due, States.Pending, Decision.Of(now, "held", hold.Why), hold.Until, hold.For));
@@ -96,7 +96,7 @@ internal sealed class Claims(
                 changes.Add(new(
                     ready.Due, States.Capped,
                     Decision.Of(now, States.Capped, $"{count} of {ready.Message.Category} in {ready.Message.CapHours} h, {ready.Message.CapCount} at most")));
-                metrics.Ended(network.Name, States.Capped);
+                metrics.Ended(network.Name, ready.Message.App, States.Capped);
             }
         }
     }

@@ -67,7 +67,7 @@ internal sealed class Sender(
             var ready = sending[at];
             if (mark.Recalled.Contains(ready.Due.MessageId))
             {
-                metrics.Ended(network.Name, States.Recalled);
+                metrics.Ended(network.Name, ready.Message.App, States.Recalled);
                 results.Writer.TryWrite(new(
                     ready.Due, States.Recalled, Decision.Of(time.GetUtcNow(), States.Recalled, "the message was recalled before its turn"), Attempt: -1));
                 continue;
@@ -154,7 +154,7 @@ internal sealed class Sender(
         var ttl = message.TtlSeconds is 0 ? 0 : (int)(ready.ExpiresAt - now).TotalSeconds;
         if (ready.ExpiresAt <= now)
         {
-            metrics.Ended(network.Name, States.Expired);
+            metrics.Ended(network.Name, message.App, States.Expired);
             return new(due, States.Expired, Decision.Of(now, States.Expired, "its time was over before its turn"), Attempt: -1);
         }
         object? credential = null;
@@ -199,20 +199,20 @@ internal sealed class Sender(
         switch (outcome.Class)
         {
             case OutcomeClass.Accepted:
-                metrics.Ended(network.Name, States.Accepted);
+                metrics.Ended(network.Name, ready.Message.App, States.Accepted);
                 return new(due, States.Accepted, Decision.Of(now, States.Accepted, $"by {network.Name}: {outcome.Reason}"), NetworkId: outcome.NetworkId);
             case OutcomeClass.Dead:
-                metrics.Ended(network.Name, States.Dead);
+                metrics.Ended(network.Name, ready.Message.App, States.Dead);
                 return new(due, States.Dead, Decision.Of(now, States.Dead, $"{outcome.Reason}: the address was removed"));
             case OutcomeClass.Refused or OutcomeClass.Mismatched:
-                metrics.Ended(network.Name, States.Failed);
+                metrics.Ended(network.Name, ready.Message.App, States.Failed);
                 return new(due, States.Failed, Decision.Of(
                     now, States.Failed, outcome.Class is OutcomeClass.Refused ? $"{network.Name} does not take it: {outcome.Reason}" : $"the address is not the credential's: {outcome.Reason}"));
             case OutcomeClass.Misconfigured:
                 // The next claim holds it, unless another credential has been saved meanwhile.
                 return new(due, States.Pending, Decision.Of(now, "held", $"the network does not take the app's credential: {outcome.Reason}"), now, "channel");
             case OutcomeClass.Unknown when ready.Message.CollapseKey is null:
-                metrics.Ended(network.Name, States.Unknown);
+                metrics.Ended(network.Name, ready.Message.App, States.Unknown);
                 return new(due, States.Unknown, Decision.Of(now, States.Unknown, $"{outcome.Reason}: it may have arrived, and is not sent again"));
             default:
                 return Later(ready, now, outcome);
@@ -224,7 +224,7 @@ internal sealed class Sender(
         var attempt = ready.Due.Attempts + 1;
         if (attempt >= _options.MostAttempts)
         {
-            metrics.Ended(network.Name, States.Failed);
+            metrics.Ended(network.Name, ready.Message.App, States.Failed);
             return new(ready.Due, States.Failed, Decision.Of(now, States.Failed, $"{outcome.Reason}; given up after {attempt} attempts"));
         }
         // What the network wants at least is not made less by chance.
