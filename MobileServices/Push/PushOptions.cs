@@ -7,7 +7,7 @@ internal sealed class PushOptions : IValidatableObject
 {
     /// <summary>How many deliveries a process claims at a time, for one network.</summary>
     [Range(1, 5000, ErrorMessage = "Push:Batch must be from 1 to 5000.")]
-    public int Batch { get; init; } = 500;
+    public int Batch { get; init; } = 1000;
 
     /// <summary>How many requests to a network are under way at a time in one process; more than 50 on one connection are slower.</summary>
     [Range(1, 1000, ErrorMessage = "Push:InFlight must be from 1 to 1000.")]

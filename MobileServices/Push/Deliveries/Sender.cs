@@ -16,6 +16,9 @@ internal sealed class Sender(
 {
     /// <summary>How many a mark lets go at a time: as many may be unknown after a crash, and one more wave.</summary>
     private const int Wave = 50;
+
+    /// <summary>From so many answers on, they are written down at once.</summary>
+    private const int Gathered = 200;
     private const int MostWritten = 500;
     private static readonly TimeSpan AfterFault = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(10);
@@ -250,9 +253,9 @@ internal sealed class Sender(
         var changes = new List<DeliveryChange>(MostWritten);
         while (await results.WaitToReadAsync(CancellationToken.None))
         {
-            if (results.Count < Wave)
+            if (results.Count < Gathered)
             {
-                // A wave's answers come close to one another: to write each down alone costs more than to send it.
+                // Answers come close to one another: to write few down alone costs more than to send them.
                 await Task.Delay(Gathering, time, CancellationToken.None);
             }
             while (changes.Count < MostWritten && results.TryRead(out var change))
