@@ -67,6 +67,59 @@ public sealed class MatrixTests(PushService service) : IClassFixture<PushService
             ("id", id), ("seconds", seconds));
     }
 
+    [Theory]
+    [InlineData("webpush")]
+    [InlineData("fcm")]
+    [InlineData("apns")]
+    public async Task Of_a_message_to_a_device_with_keys_the_network_can_read_nothing_and_the_device_all(string network)
+    {
+        var app = await service.NewReadyAppAsync();
+        var (keys, others) = (DeviceKeys.New(), DeviceKeys.New());
+        var device = await service.DeviceAsync(app, network, keys: keys);
+
+        var message = await service.SendAsync(new
+        {
+            app,
+            audience = "all",
+            category = "secret-category",
+            collapseKey = "secret-key",
+            parameters = new { name = "secret-Ada" },
+            content = new
+            {
+                title = "Hello {{name}}, secret-title",
+                body = "secret-body",
+                image = "https://shop.example/secret.png",
+                sound = "secret-sound",
+                badge = 31337,
+                data = new Dictionary<string, string> { ["secret-page"] = "/secret-sale" },
+                actions = new[] { new { id = "secret-id", title = "secret-action" } },
+                android = new { notification = new { ticker = "secret-ticker" }, data = new { more = "secret-android" } },
+                apns = new { payload = new { aps = new Dictionary<string, string> { ["thread-id"] = "secret-thread" }, account = "secret-account" } },
+                webpush = new { notification = new { icon = "/secret-icon" }, fcmOptions = new { link = "https://shop.example/secret" } },
+            },
+        });
+
+        Assert.Equal(1, (await service.CompletedAsync(message))["accepted"]);
+        var pushed = Assert.Single(Fake(network).Journal, pushed => pushed.Address == device.Address);
+        var seen = string.Join('\n', pushed.Headers.Select(header => $"{header.Key}: {header.Value}").Append(System.Text.Encoding.Latin1.GetString(pushed.Body)));
+        Assert.DoesNotContain("secret", seen, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("Hello", seen, StringComparison.Ordinal);
+        Assert.DoesNotContain("badge", seen, StringComparison.Ordinal);
+
+        var encrypted = DeviceKeys.Encrypted(network, pushed);
+        var content = await keys.DecryptAsync(encrypted);
+        Assert.Equal((message, "Hello secret-Ada, secret-title", "secret-body"), (content.GetProperty("id").GetGuid(), content.Text("title"), content.Text("text")));
+        Assert.Equal(
+            ("https://shop.example/secret.png", "secret-sound", 31337, "secret-category"),
+            (content.Text("image"), content.Text("sound"), content.GetProperty("badge").GetInt32(), content.Text("category")));
+        Assert.Equal(("/secret-sale", "secret-action"), (content.GetProperty("data").Text("secret-page"), content.GetProperty("actions")[0].Text("title")));
+        Assert.Equal(CollapseOf(network, pushed), content.Text("tag"));
+        var refused = await Assert.ThrowsAnyAsync<Xunit.Sdk.XunitException>(() => (others with { Auth = keys.Auth }).DecryptAsync(encrypted));
+        Assert.Contains("authenticate", refused.Message, StringComparison.Ordinal);
+        refused = await Assert.ThrowsAnyAsync<Xunit.Sdk.XunitException>(() => (keys with { Auth = others.Auth }).DecryptAsync(encrypted));
+        Assert.Contains("authenticate", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_deliveries_of_a_message_are_what_the_networks_have_in_their_journals()
     {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Dapper;
 using MobileServices.Push.Deliveries;
+using MobileServices.Push.Networks;
 using Npgsql;
 
 namespace MobileIntegration.Tests.MobileServices.Push;
@@ -132,6 +133,38 @@ public sealed class PlanTests : IAsyncLifetime
         Task<long> ClaimBlocksAsync() => BlocksAsync(Queue.ChunksSql, new { network = "apns", networks = Networks, most = Taken, now = DateTimeOffset.UtcNow });
     }
 
+    /// <summary>It is asked for each message that is sent.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Whether_an_app_has_devices_with_keys_is_found_out_at_the_same_cost_however_many_it_has(bool analyzed)
+    {
+        await _connection.ExecuteAsync(
+            """
+            insert into push.credential (app_id, network, settings, secret, saved_at, saved_by) select @App, network, '{}', '', now(), 'test' from unnest(@Networks) n (network);
+            insert into push.registration (device_id, app_id, network, address, address_hash, host, p256dh, platform, app_version, version_order, locale, time_zone, tags, registered_at, last_seen_at)
+            select public.device(n), app, network, n::text, sha256(n::text::bytea), '', case when network = 'webpush' or app <> @App then '\x04'::bytea end,
+                   'android', '1.0.0', '', 'en', 'UTC', '{}', now(), now()
+            from generate_series(1, 20000) n, lateral (select case when n % 8 < 4 then @App else 'com.example.other' end as app, (@Networks::text[])[1 + n % 4] as network) a
+            """, new { App, Networks });
+        if (analyzed)
+        {
+            await _connection.ExecuteAsync("analyze push.registration; analyze push.credential");
+        }
+        Assert.All(await HaveKeysAsync(App), network => Assert.False(network.HasKeys));
+        Assert.InRange(await BlocksAsync(CredentialStore.UsedSql, new { app = App }, settings: ""), 1, 40);
+
+        await _connection.ExecuteAsync("update push.registration set p256dh = '\\x04' where device_id = (select max(device_id::text)::uuid from push.registration where app_id = @App and network = 'apns')", new { App });
+        Assert.Equal(["apns"], (await HaveKeysAsync(App)).Where(network => network.HasKeys).Select(network => network.Network));
+        Assert.InRange(await BlocksAsync(CredentialStore.UsedSql, new { app = App }, settings: ""), 1, 40);
+
+        await _connection.ExecuteAsync("update push.registration set p256dh = '\\x04' where app_id = @App and network <> 'own'", new { App });
+        Assert.Equal(["apns", "fcm"], (await HaveKeysAsync(App)).Where(network => network.HasKeys).Select(network => network.Network).Order());
+        Assert.InRange(await BlocksAsync(CredentialStore.UsedSql, new { app = App }, settings: ""), 1, 40);
+
+        Task<IEnumerable<(string Network, bool HasKeys)>> HaveKeysAsync(string app) => _connection.QueryAsync<(string Network, bool HasKeys)>(CredentialStore.UsedSql, new { app });
+    }
+
     private async Task<Guid> MessageAsync(string key, int minutes = 0)
     {
         var id = Guid.CreateVersion7();
@@ -152,10 +185,11 @@ public sealed class PlanTests : IAsyncLifetime
         from (select public.device(n) as id, (@Networks::text[])[1 + n % 4] as network, (n - 1) / (4 * @size) as part from generate_series(1, @devices) n) d group by network, part
         """, new { message, Networks, devices, size });
 
-    private async Task<long> BlocksAsync(string sql, object parameters)
+    /// <param name="settings">With which it is run.</param>
+    private async Task<long> BlocksAsync(string sql, object parameters, string settings = Queue.InOrder)
     {
         await using var transaction = await _connection.BeginTransactionAsync();
-        await _connection.ExecuteAsync(Queue.InOrder);
+        await _connection.ExecuteAsync($"{settings} select");
         using var plan = JsonDocument.Parse((await _connection.QuerySingleAsync<string>($"explain (analyze, buffers, timing off, format json) {sql}", parameters))!);
         var top = plan.RootElement[0].GetProperty("Plan");
         return top.GetProperty("Shared Hit Blocks").GetInt64() + top.GetProperty("Shared Read Blocks").GetInt64();

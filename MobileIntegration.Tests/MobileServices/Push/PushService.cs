@@ -84,24 +84,21 @@ public sealed class PushService : IAsyncLifetime
 
     internal static string FcmToken() => $"fcm_{Guid.NewGuid():N}";
 
-    internal static object Keys()
-    {
-        using var key = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
-        var point = key.PublicKey.ExportParameters().Q;
-        return new { p256dh = Base64Url.EncodeToString([4, .. point.X!, .. point.Y!]), auth = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16)) };
-    }
+    internal static object Keys() => DeviceKeys.New().Public;
 
     /// <summary>A device with an address of its own.</summary>
     internal async Task<TestDevice> DeviceAsync(
-        string app, string network = "fcm", string user = "ada", string[]? tags = null, string locale = "en", string zone = "UTC", string version = "1.0.0", string? customer = null, Guid? id = null)
+        string app, string network = "fcm", string user = "ada", string[]? tags = null, string locale = "en", string zone = "UTC", string version = "1.0.0", string? customer = null, Guid? id = null,
+        DeviceKeys? keys = null)
     {
         var address = network switch { "apns" => ApnsToken(), "webpush" => $"sub{Guid.NewGuid():N}", _ => FcmToken() };
         var device = new TestDevice(id ?? Guid.NewGuid(), app, network, address, user, customer);
-        await RegisterAsync(device, tags, locale, zone, version);
+        await RegisterAsync(device, tags, locale, zone, version, keys);
         return device;
     }
 
-    internal async Task RegisterAsync(TestDevice device, string[]? tags = null, string locale = "en", string zone = "UTC", string version = "1.0.0")
+    /// <param name="keys">Devices of Web Push have some anyway.</param>
+    internal async Task RegisterAsync(TestDevice device, string[]? tags = null, string locale = "en", string zone = "UTC", string version = "1.0.0", DeviceKeys? keys = null)
     {
         using var http = ClientOf(device.User, device.Customer);
         using var answer = await http.PutAsJsonAsync($"/push/registrations/{device.Id}", new
@@ -109,7 +106,7 @@ public sealed class PushService : IAsyncLifetime
             appId = device.App,
             network = device.Network,
             address = device.Network is "webpush" ? $"{Web.PlainAddress}/push/{device.Address}" : device.Address,
-            keys = device.Network is "webpush" ? Keys() : null,
+            keys = keys?.Public ?? (device.Network is "webpush" ? Keys() : null),
             platform = device.Network is "apns" ? "ios" : "android",
             appVersion = version,
             locale,
@@ -193,3 +190,31 @@ public sealed class PushService : IAsyncLifetime
 
 /// <param name="Address">As the fakes call it.</param>
 internal sealed record TestDevice(Guid Id, string App, string Network, string Address, string User, string? Customer);
+
+/// <summary>What a device decrypts with, and what it registers of that.</summary>
+/// <param name="Scalar">The private key.</param>
+internal sealed record DeviceKeys(byte[] Scalar, string P256dh, string Auth)
+{
+    public object Public => new { p256dh = P256dh, auth = Auth };
+
+    public static DeviceKeys New()
+    {
+        using var key = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
+        var parameters = key.ExportParameters(includePrivateParameters: true);
+        return new(parameters.D!, Base64Url.EncodeToString([4, .. parameters.Q.X!, .. parameters.Q.Y!]), Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16)));
+    }
+
+    /// <summary>As somebody else's library decrypts it (http_ece of npm).</summary>
+    public async Task<JsonElement> DecryptAsync(byte[] body) => JsonDocument.Parse(await NpmPushService.RunAsync(
+        "http-ece.mjs", JsonSerializer.Serialize(new { body = Convert.ToBase64String(body), key = Convert.ToBase64String(Scalar), auth = Auth }))).RootElement;
+
+    /// <summary>What a device finds encrypted in what its network hands on.</summary>
+    public static byte[] Encrypted(string network, Pushed pushed) => network is "webpush" ? pushed.Body : Base64Url.DecodeFromChars(Content(network, pushed).Text("encrypted"));
+
+    /// <summary>What FCM or APNs hands on.</summary>
+    public static JsonElement Content(string network, Pushed pushed)
+    {
+        var body = JsonDocument.Parse(pushed.Body).RootElement;
+        return network is "fcm" ? body.GetProperty("message").GetProperty("data") : body;
+    }
+}

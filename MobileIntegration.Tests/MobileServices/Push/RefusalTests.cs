@@ -33,8 +33,11 @@ public sealed class RefusalTests(PushService service) : IClassFixture<PushServic
         Assert.Equal([field], (await answer.ProblemAsync(400)).GetProperty("errors").EnumerateObject().Select(error => error.Name));
     }
 
-    [Fact]
-    public async Task Keys_of_Web_Push_that_nothing_can_be_encrypted_to_are_refused_when_they_are_registered()
+    [Theory]
+    [InlineData("webpush", "https://push.example.com/a")]
+    [InlineData("fcm", "fcm_refused")]
+    [InlineData("apns", "00112233445566778899aabbccddeeff")]
+    public async Task Keys_that_nothing_can_be_encrypted_to_are_refused_when_they_are_registered(string network, string address)
     {
         var point = RandomNumberGenerator.GetBytes(65);
         point[0] = 4;
@@ -47,10 +50,12 @@ public sealed class RefusalTests(PushService service) : IClassFixture<PushServic
             (good.Text("p256dh"), Base64(new byte[17]), "keys.auth"),
         })
         {
-            using var answer = await RegisterAsync(service.Http, "https://push.example.com/a", new { p256dh, auth });
+            using var answer = await RegisterAsync(service.Http, network, address, new { p256dh, auth });
             Assert.Equal([field], (await answer.ProblemAsync(400)).GetProperty("errors").EnumerateObject().Select(error => error.Name));
         }
-        using var right = await RegisterAsync(service.Http, "https://push.example.com/a", good);
+        using var none = await RegisterAsync(service.Http, network, address, new { });
+        Assert.Equal(["keys.auth", "keys.p256dh"], (await none.ProblemAsync(400)).GetProperty("errors").EnumerateObject().Select(error => error.Name).Order());
+        using var right = await RegisterAsync(service.Http, network, address, good);
         Assert.Equal(HttpStatusCode.Created, right.StatusCode);
 
         static string Base64(byte[] bytes) => System.Buffers.Text.Base64Url.EncodeToString(bytes);
@@ -62,15 +67,26 @@ public sealed class RefusalTests(PushService service) : IClassFixture<PushServic
         await using var strict = service.Start(("Push:AllowPrivateEndpoints", "false"));
         foreach (var endpoint in new[] { "https://10.0.0.1/push", "https://127.0.0.1:8443/push", "https://[::1]/push", "https://localhost/push", "https://db.internal/push", "http://push.example.com/a" })
         {
-            using var answer = await RegisterAsync(strict.Http, endpoint, PushService.Keys());
+            using var answer = await RegisterAsync(strict.Http, "webpush", endpoint, PushService.Keys());
             Assert.Equal(["address"], (await answer.ProblemAsync(400)).GetProperty("errors").EnumerateObject().Select(error => error.Name));
         }
     }
 
-    private static Task<HttpResponseMessage> RegisterAsync(HttpClient http, string address, object keys) => http.PutAsJsonAsync($"/push/registrations/{Guid.NewGuid()}", new
+    [Fact]
+    public async Task Web_Push_has_to_have_keys_and_the_own_push_service_has_no_use_for_them()
+    {
+        using var missing = await RegisterAsync(service.Http, "webpush", "https://push.example.com/b", null);
+        Assert.Equal(["keys.auth", "keys.p256dh"], (await missing.ProblemAsync(400)).GetProperty("errors").EnumerateObject().Select(error => error.Name).Order());
+        using var useless = await RegisterAsync(service.Http, "own", "https://shop.example/push/endpoint/abc", PushService.Keys());
+        Assert.Contains("own", (await useless.ProblemAsync(400)).GetProperty("errors").GetProperty("keys")[0].GetString(), StringComparison.Ordinal);
+        using var right = await RegisterAsync(service.Http, "own", "https://shop.example/push/endpoint/abc", null);
+        Assert.Equal(HttpStatusCode.Created, right.StatusCode);
+    }
+
+    private static Task<HttpResponseMessage> RegisterAsync(HttpClient http, string network, string address, object? keys) => http.PutAsJsonAsync($"/push/registrations/{Guid.NewGuid()}", new
     {
         appId = "com.example.refused",
-        network = "webpush",
+        network,
         address,
         keys,
         platform = "web",

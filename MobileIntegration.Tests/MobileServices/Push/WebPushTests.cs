@@ -112,9 +112,7 @@ public sealed class WebPushTests(PushService service) : IClassFixture<PushServic
     public async Task Headers_tell_time_urgency_and_topic_and_http_ece_decrypts_the_body()
     {
         var app = await service.NewReadyAppAsync();
-        using var key = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
-        var parameters = key.ExportParameters(includePrivateParameters: true);
-        var auth = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
+        var keys = DeviceKeys.New();
         var path = $"sub{Guid.NewGuid():N}";
         using (var http = service.ClientOf("ada"))
         {
@@ -123,7 +121,7 @@ public sealed class WebPushTests(PushService service) : IClassFixture<PushServic
                 appId = app,
                 network = "webpush",
                 address = $"{service.Web.PlainAddress}/push/{path}",
-                keys = new { p256dh = Base64Url.EncodeToString([4, .. parameters.Q.X!, .. parameters.Q.Y!]), auth },
+                keys = keys.Public,
                 platform = "web",
                 appVersion = "1.0.0",
                 locale = "en",
@@ -142,9 +140,7 @@ public sealed class WebPushTests(PushService service) : IClassFixture<PushServic
         Assert.Matches("^[A-Za-z0-9_-]{32}$", pushed.Headers["Topic"]);
         Assert.NotNull(Vapid.Verify(pushed.Headers["Authorization"], service.Web.PlainAddress, DateTimeOffset.UtcNow));
         Assert.DoesNotContain("traceparent", pushed.Headers.Keys);
-        var text = await NpmPushService.RunAsync(
-            "http-ece.mjs", JsonSerializer.Serialize(new { body = Convert.ToBase64String(pushed.Body), key = Convert.ToBase64String(parameters.D!), auth }));
-        Assert.Equal("Sale", JsonDocument.Parse(text).RootElement.GetProperty("title").GetString());
+        Assert.Equal("Sale", (await keys.DecryptAsync(pushed.Body)).Text("title"));
     }
 }
 

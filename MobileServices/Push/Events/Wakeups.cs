@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using MobileServices.Devices;
 using MobileServices.Push.Deliveries;
 using MobileServices.Push.Messages;
+using MobileServices.Push.Networks;
 using MobileServices.Push.Registrations;
 using Npgsql;
 
@@ -52,7 +53,7 @@ internal sealed class WakeupStore(NpgsqlDataSource database, IOptions<PushOption
     private const int Ttl = 86400;
     /// <summary>More does not fit into a message of every network: then the app is told that all may have changed.</summary>
     private const int MostIds = 50;
-    private const int MostBytes = 3700;
+    private const int MostBytes = EndToEnd.LargestContent - 200;
     /// <summary>Of an id in JSON that is a text in JSON: quotation marks with their backslashes, and a comma.</summary>
     private const int BytesAround = 5;
     private const string All = "*";

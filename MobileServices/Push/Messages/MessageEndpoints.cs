@@ -56,7 +56,7 @@ internal static class MessageEndpoints
         {
             content = content is null ? null : content with { Parameters = submission.Parameters };
         }
-        foreach (var (field, messages) in rules.Check(submission, content, submission.App is { } app ? await credentials.UsedAsync(app, ct) : []))
+        foreach (var (field, messages) in rules.Check(submission, content, submission.App is { } app ? await credentials.UsedAsync(app, ct) : new Dictionary<string, bool>()))
         {
             errors.TryAdd(field, messages);
         }

@@ -11,9 +11,9 @@ internal sealed class MessageRules(NetworkList networks, TimeProvider time)
     private static readonly TimeSpan FurthestAhead = TimeSpan.FromDays(366);
 
     /// <param name="content">The submission's own, or its template's.</param>
-    /// <param name="used">The networks of the app's credentials and of its own devices.</param>
+    /// <param name="used">The networks of the app's credentials and of its own devices, and whether there are devices with keys that a message is encrypted to.</param>
     /// <returns>Messages by field; empty when all is well.</returns>
-    public Dictionary<string, string[]> Check(PushSubmission message, PushContent? content, IReadOnlyCollection<string> used)
+    public Dictionary<string, string[]> Check(PushSubmission message, PushContent? content, IReadOnlyDictionary<string, bool> used)
     {
         var errors = new Dictionary<string, string[]>();
         Require("app", DeviceRules.IsAppId(message.App), "Must be a reverse domain name such as com.example.shop.");
@@ -89,10 +89,10 @@ internal sealed class MessageRules(NetworkList networks, TimeProvider time)
         }
     }
 
-    public static bool IsReserved(string key) => key is "" or "from" or "message_type" or "aps" or "messageId" or "changed" or "category"
+    public static bool IsReserved(string key) => key is "" or "from" or "message_type" or "aps" or "messageId" or "changed" or "category" or EndToEnd.Member
         || key.StartsWith("google.", StringComparison.OrdinalIgnoreCase) || key.StartsWith("gcm.", StringComparison.OrdinalIgnoreCase);
 
-    private void CheckContent(PushSubmission message, PushContent content, IReadOnlyCollection<string> used, Dictionary<string, string[]> errors)
+    private void CheckContent(PushSubmission message, PushContent content, IReadOnlyDictionary<string, bool> used, Dictionary<string, string[]> errors)
     {
         var count = errors.Count;
         CheckTexts(content, "content", errors);
@@ -105,17 +105,27 @@ internal sealed class MessageRules(NetworkList networks, TimeProvider time)
         {
             return;
         }
-        foreach (var network in networks.All.Where(network => used.Contains(network.Name)))
+        foreach (var network in networks.All.Where(network => used.ContainsKey(network.Name)))
         {
             foreach (var language in (content.Localized?.Keys ?? []).Prepend(""))
             {
-                var bytes = network.PayloadBytes(Sample(message, content.For(language)));
-                if (bytes > network.LargestPayload)
+                var sample = Sample(message, content.For(language));
+                if (!Fits(network, sample, language) || (used[network.Name] && !Fits(network, sample with { P256dh = [] }, language)))
                 {
-                    errors["content"] = [$"Makes a message of {bytes} bytes{(language is "" ? "" : $" in {language}")}, and {network.Name} takes {network.LargestPayload} at most. Send less; the app can fetch the rest."];
                     return;
                 }
             }
+        }
+
+        bool Fits(INetwork network, Outgoing sample, string language)
+        {
+            var (limit, how) = sample.P256dh is null ? (network.LargestPayload, "") : (network.LargestEncrypted, ", encrypted to devices with keys");
+            var bytes = network.PayloadBytes(sample);
+            if (bytes > limit)
+            {
+                errors["content"] = [$"Makes a message of {bytes} bytes{(language is "" ? "" : $" in {language}")}, and {network.Name} takes {limit} at most{how}. Send less; the app can fetch the rest."];
+            }
+            return bytes <= limit;
         }
     }
 

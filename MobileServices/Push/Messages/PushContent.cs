@@ -86,25 +86,31 @@ internal sealed record PushText(string? Title, string? Body);
 
 internal sealed record PushAction(string? Id, string? Title);
 
-/// <summary>What goes over networks that carry any JSON: Web Push and our own.</summary>
+/// <summary>What goes over networks that carry any JSON: Web Push, our own, and those that carry it encrypted.</summary>
 internal static class Payload
 {
     /// <param name="Id">The message's: a device that gets it twice shows it once.</param>
     /// <param name="Notification">Options of showNotification that its sender said for browsers.</param>
     /// <param name="Tag">Of two with the same one, the later replaces the earlier.</param>
+    /// <param name="Android">What its sender said for one kind of network, as he said it: where the network cannot read that, the app goes by it. Also the two after it.</param>
     private sealed record Body(
         Guid Id, string? Title, string? Text, string? Image, string? Sound, int? Badge, IReadOnlyList<PushAction>? Actions, IReadOnlyDictionary<string, string>? Data,
-        string? Category, string? Tag, bool? Silent, IReadOnlyList<string>? Changed, JsonElement? Notification, JsonElement? Link);
+        string? Category, string? Tag, bool? Silent, IReadOnlyList<string>? Changed, JsonElement? Notification, JsonElement? Link,
+        JsonElement? Android = null, JsonElement? Apns = null, JsonElement? Webpush = null);
 
     /// <param name="webPush">What its sender said for browsers goes with it.</param>
-    public static byte[] Write(Networks.Outgoing message, JsonElement? webPush = null)
+    public static byte[] Write(Networks.Outgoing message, JsonElement? webPush = null) => JsonSerializer.SerializeToUtf8Bytes(BodyOf(message, webPush), PushContent.Json);
+
+    /// <summary>For a device whose network cannot read it.</summary>
+    public static byte[] WriteWith(Networks.Outgoing message, JsonElement? android = null, JsonElement? apns = null, JsonElement? webpush = null) =>
+        JsonSerializer.SerializeToUtf8Bytes(BodyOf(message, null) with { Android = android, Apns = apns, Webpush = webpush }, PushContent.Json);
+
+    private static Body BodyOf(Networks.Outgoing message, JsonElement? webPush)
     {
         var content = message.Content;
-        return JsonSerializer.SerializeToUtf8Bytes(
-            new Body(
-                message.MessageId, content.Title, content.Body, content.Image, content.Sound, content.Badge, content.Actions, DataOf(content, webPush), message.Category, message.CollapseId,
-                message.Silent ? true : null, message.Changed, Overrides.At(webPush, "notification"), Overrides.At(Overrides.At(webPush, "fcmOptions"), "link")),
-            PushContent.Json);
+        return new(
+            message.MessageId, content.Title, content.Body, content.Image, content.Sound, content.Badge, content.Actions, DataOf(content, webPush), message.Category, message.CollapseId,
+            message.Silent ? true : null, message.Changed, Overrides.At(webPush, "notification"), Overrides.At(Overrides.At(webPush, "fcmOptions"), "link"));
     }
 
     private static IReadOnlyDictionary<string, string>? DataOf(PushContent content, JsonElement? webPush)

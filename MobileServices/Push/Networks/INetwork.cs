@@ -13,6 +13,12 @@ internal interface INetwork
     /// <summary>The most bytes a message may have there; a message that is larger is refused when it is sent, not when it fails.</summary>
     int LargestPayload { get; }
 
+    /// <summary>The most bytes of content that it carries encrypted to a device that has registered keys (RFC 8291); null where keys are of no use.</summary>
+    int? LargestEncrypted => null;
+
+    /// <summary>Without keys of the device nothing goes over it.</summary>
+    bool NeedsKeys => false;
+
     /// <summary>
     /// What it has taken is in <c>push.kept</c>, by the transaction that takes it: when a process ends while one of its messages is under way it is known whether it was taken.
     /// </summary>
@@ -24,7 +30,7 @@ internal interface INetwork
     /// <summary>What answers such as 429 are about, beside the credential: the origin of a Web Push endpoint.</summary>
     string HostOf(string address) => "";
 
-    /// <summary>What the network would be sent, without what it does not count.</summary>
+    /// <summary>What the network would be sent, without what it does not count; for a device with keys, the content that is encrypted to it.</summary>
     int PayloadBytes(Outgoing message);
 
     /// <summary>Reads a credential as an administrator sends it.</summary>
@@ -61,6 +67,8 @@ internal sealed class NetworkList(IEnumerable<INetwork> networks)
 }
 
 /// <summary>A message as one device gets it.</summary>
+/// <param name="P256dh">The public key that the device has registered; null when it has none, and the message goes as it is.</param>
+/// <param name="Auth">The authentication secret to it.</param>
 /// <param name="Content">In the device's language, parameters filled in.</param>
 /// <param name="TtlSeconds">What is left of its time.</param>
 /// <param name="Changed">Of a wake-up: what has changed.</param>

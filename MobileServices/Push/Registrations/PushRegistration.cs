@@ -10,7 +10,9 @@ namespace MobileServices.Push.Registrations;
 /// <param name="AppId">Reverse domain name, such as <c>com.example.shop</c>.</param>
 /// <param name="Network"><c>webpush</c> (also UnifiedPush), <c>fcm</c>, <c>apns</c> or <c>own</c>.</param>
 /// <param name="Address">The endpoint of Web Push, the token of FCM or APNs, the endpoint of the own push service.</param>
-/// <param name="Keys">Of a Web Push subscription.</param>
+/// <param name="Keys">
+/// Of a Web Push subscription. With <c>fcm</c> and <c>apns</c> they are the device's own, if it wants its messages encrypted (RFC 8291); a registration without them ends that.
+/// </param>
 /// <param name="AppVersion">SemVer, such as <c>1.4.0</c>.</param>
 /// <param name="Locale">BCP 47, such as <c>de-AT</c>.</param>
 /// <param name="TimeZone">IANA name, such as <c>Europe/Vienna</c>.</param>
@@ -26,7 +28,9 @@ internal sealed record PushRegistration(
     string? TimeZone,
     IReadOnlyList<string>? Tags);
 
-/// <summary>As browsers give them (base64url).</summary>
+/// <summary>As browsers give them (base64url): what a message is encrypted to.</summary>
+/// <param name="P256dh">The device's public key: an uncompressed point on P-256, 65 bytes.</param>
+/// <param name="Auth">Its authentication secret, which networks do not know: 16 bytes.</param>
 internal sealed record SubscriptionKeys(string? P256dh, string? Auth);
 
 /// <summary>What a registration must look like.</summary>
@@ -63,13 +67,23 @@ internal static class RegistrationRules
         {
             errors["address"] = [wrong];
         }
-        if (registration.Network is WebPushNetwork.NetworkName)
+        if (networks.Find(registration.Network ?? "") is { } used && (used.NeedsKeys || registration.Keys is not null))
         {
-            var point = Decode(registration.Keys?.P256dh);
-            Require("keys.p256dh", point is not null && MessageEncryption.IsPoint(point), "Must be the subscription's public key: an uncompressed point on the curve P-256, 65 bytes in base64url.");
-            Require("keys.auth", Decode(registration.Keys?.Auth) is { Length: 16 }, "Must be the subscription's authentication secret: 16 bytes in base64url.");
+            CheckKeys(used);
         }
         return errors;
+
+        void CheckKeys(INetwork used)
+        {
+            if (used.LargestEncrypted is null)
+            {
+                errors["keys"] = [$"Are of no use to the network {used.Name}: nothing is encrypted to them there. Leave them out."];
+                return;
+            }
+            var point = Decode(registration.Keys?.P256dh);
+            Require("keys.p256dh", point is not null && MessageEncryption.IsPoint(point), "Must be the public key of the subscription or device: an uncompressed point on the curve P-256, 65 bytes in base64url.");
+            Require("keys.auth", Decode(registration.Keys?.Auth) is { Length: 16 }, "Must be the authentication secret of the subscription or device: 16 bytes in base64url.");
+        }
 
         void Require(string field, bool holds, string otherwise)
         {

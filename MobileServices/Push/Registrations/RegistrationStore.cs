@@ -21,7 +21,6 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
         var address = registration.Address!;
         var network = registration.Network!;
         var now = time.GetUtcNow();
-        var web = registration.Network is Networks.WebPush.WebPushNetwork.NetworkName;
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         // One after the other for the same address, and for the same device: the loser of a race finds what the winner wrote.
@@ -38,8 +37,8 @@ internal sealed class RegistrationStore(NpgsqlDataSource database, NetworkList n
             address,
             hash = Hash(address),
             host = networks.Find(network)!.HostOf(address),
-            p256dh = web ? RegistrationRules.Decode(registration.Keys!.P256dh) : null,
-            auth = web ? RegistrationRules.Decode(registration.Keys!.Auth) : null,
+            p256dh = RegistrationRules.Decode(registration.Keys?.P256dh),
+            auth = RegistrationRules.Decode(registration.Keys?.Auth),
             platform = registration.Platform!.Value.ToString().ToLowerInvariant(),
             registration.AppVersion,
             order = VersionOrder.Of(registration.AppVersion),

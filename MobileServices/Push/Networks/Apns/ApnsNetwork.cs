@@ -26,10 +26,12 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
 
     public int LargestPayload => 4096;
 
+    public int? LargestEncrypted => EndToEnd.LargestContent;
+
     public string? CheckAddress(string address) =>
         address.Length is >= 16 and <= 200 && address.All(char.IsAsciiHexDigit) ? null : "Must be a device token of APNs: hexadecimal digits.";
 
-    public int PayloadBytes(Outgoing message) => Write(message).Length;
+    public int PayloadBytes(Outgoing message) => (message.P256dh is null ? Write(message) : ToEncrypt(message)).Length;
 
     public CredentialForm? Read(JsonElement body, CredentialForm? before, Dictionary<string, string[]> errors)
     {
@@ -78,6 +80,11 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
 
     public async Task<Outcome> SendAsync(object credential, Outgoing message, CancellationToken ct)
     {
+        string? encrypted = null;
+        if (message.P256dh is not null && EndToEnd.Encrypt(message, ToEncrypt(message), out encrypted) is { } refusal)
+        {
+            return refusal;
+        }
         var tokens = (ApnsTokens)credential;
         var now = time.GetUtcNow();
         var token = tokens.Get(now);
@@ -97,7 +104,7 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
         {
             headers.TryAddWithoutValidation("apns-collapse-id", collapse);
         }
-        var answer = await http.SendAsync(request, Payload(message), "application/json", ct);
+        var answer = await http.SendAsync(request, encrypted is null ? Payload(message) : Write(message, encrypted), "application/json", ct);
         if (answer.Failure is { } failure)
         {
             return failure;
@@ -137,6 +144,11 @@ internal sealed class ApnsNetwork(PushHttp http, IOptions<PushOptions> options, 
         }
         return payload;
     }
+
+    private static byte[] ToEncrypt(Outgoing message) => Messages.Payload.WriteWith(message, apns: message.Content.Apns);
+
+    private static byte[] Write(Outgoing message, string encrypted) => JsonSerializer.SerializeToUtf8Bytes(
+        new Dictionary<string, object> { ["aps"] = EndToEnd.Aps(message.Silent), ["messageId"] = message.MessageId, [EndToEnd.Member] = encrypted }, PushContent.Json);
 
     private static byte[] Write(Outgoing message)
     {

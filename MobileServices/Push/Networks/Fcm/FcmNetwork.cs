@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Options;
+using MobileServices.Push.Messages;
 
 namespace MobileServices.Push.Networks.Fcm;
 
@@ -21,10 +22,12 @@ internal sealed class FcmNetwork(PushHttp http, IOptions<PushOptions> options, T
 
     public int LargestPayload => 4096;
 
+    public int? LargestEncrypted => EndToEnd.LargestContent;
+
     public string? CheckAddress(string address) =>
         address.All(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' or ':') ? null : "Must be a registration token of FCM: letters, digits, '-', '_' and ':'.";
 
-    public int PayloadBytes(Outgoing message) => FcmPayload.CountedBytes(message);
+    public int PayloadBytes(Outgoing message) => message.P256dh is null ? FcmPayload.CountedBytes(message) : ToEncrypt(message).Length;
 
     public CredentialForm? Read(JsonElement body, CredentialForm? before, Dictionary<string, string[]> errors)
     {
@@ -67,7 +70,18 @@ internal sealed class FcmNetwork(PushHttp http, IOptions<PushOptions> options, T
         return outcome.Class is OutcomeClass.Misconfigured or OutcomeClass.Mismatched ? outcome.Reason : null;
     }
 
-    public Task<Outcome> SendAsync(object credential, Outgoing message, CancellationToken ct) => CallAsync((FcmTokens)credential, FcmPayload.Write(message, time.GetUtcNow()), ct);
+    public async Task<Outcome> SendAsync(object credential, Outgoing message, CancellationToken ct)
+    {
+        string? encrypted = null;
+        if (message.P256dh is not null && EndToEnd.Encrypt(message, ToEncrypt(message), out encrypted) is { } refusal)
+        {
+            return refusal;
+        }
+        return await CallAsync((FcmTokens)credential, FcmPayload.Write(message, time.GetUtcNow(), encrypted), ct);
+    }
+
+    /// <summary>What the device is behind FCM it knows itself.</summary>
+    private static byte[] ToEncrypt(Outgoing message) => Payload.WriteWith(message, message.Content.Android, message.Content.Apns, message.Content.WebPush);
 
     private async Task<Outcome> CallAsync(FcmTokens tokens, byte[] body, CancellationToken ct)
     {

@@ -10,27 +10,28 @@ internal static class FcmPayload
 {
     private static readonly JsonSerializerOptions Json = PushContent.Json;
 
-    public static byte[] Write(Outgoing message, DateTimeOffset now)
+    /// <param name="encrypted">For a device with keys: then it is a data message, and says nothing else of the content.</param>
+    public static byte[] Write(Outgoing message, DateTimeOffset now, string? encrypted = null)
     {
         var ttl = string.Create(CultureInfo.InvariantCulture, $"{message.TtlSeconds}s");
         var content = message.Content;
         var isHigh = message.Urgency is "high";
-        var aps = message.Silent
-            ? new JsonObject { ["content-available"] = 1 }
+        var aps = encrypted is not null ? EndToEnd.Aps(message.Silent)
+            : message.Silent ? new JsonObject { ["content-available"] = 1 }
             : new JsonObject { ["badge"] = content.Badge, ["sound"] = content.Sound, ["category"] = message.Category };
         var body = new
         {
             message = new
             {
                 token = message.Address,
-                notification = Notification(message),
-                data = Data(message),
+                notification = encrypted is null ? Notification(message) : null,
+                data = encrypted is null ? Data(message) : new() { ["messageId"] = message.MessageId.ToString(), [EndToEnd.Member] = encrypted },
                 android = new
                 {
                     collapseKey = message.CollapseId,
                     priority = isHigh ? "HIGH" : "NORMAL",
                     ttl,
-                    notification = message.Silent ? null : new { sound = content.Sound, tag = message.CollapseId, notificationCount = content.Badge },
+                    notification = message.Silent || encrypted is not null ? null : new { sound = content.Sound, tag = message.CollapseId, notificationCount = content.Badge },
                 },
                 apns = new
                 {
@@ -50,7 +51,7 @@ internal static class FcmPayload
                 },
             },
         };
-        if (content is { Android: null, Apns: null, WebPush: null })
+        if (encrypted is not null || content is { Android: null, Apns: null, WebPush: null })
         {
             return JsonSerializer.SerializeToUtf8Bytes(body, Json);
         }

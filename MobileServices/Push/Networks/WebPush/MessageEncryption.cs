@@ -35,14 +35,15 @@ internal static class MessageEncryption
 
     /// <param name="p256dh">The device's public key.</param>
     /// <param name="auth">The device's authentication secret.</param>
-    public static byte[] Encrypt(ReadOnlySpan<byte> plaintext, byte[] p256dh, byte[] auth)
+    /// <param name="step">The plaintext and its delimiter are padded to a multiple of so many bytes, so that the size tells little of it; 1 for no padding.</param>
+    public static byte[] Encrypt(ReadOnlySpan<byte> plaintext, byte[] p256dh, byte[] auth, int step = 1)
     {
         using var ephemeral = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
-        return Encrypt(plaintext, p256dh, auth, ephemeral, RandomNumberGenerator.GetBytes(SaltBytes));
+        return Encrypt(plaintext, p256dh, auth, ephemeral, RandomNumberGenerator.GetBytes(SaltBytes), step);
     }
 
     /// <summary>With the key and the salt given, for the RFC's own example.</summary>
-    internal static byte[] Encrypt(ReadOnlySpan<byte> plaintext, byte[] p256dh, byte[] auth, ECDiffieHellman ephemeral, byte[] salt)
+    internal static byte[] Encrypt(ReadOnlySpan<byte> plaintext, byte[] p256dh, byte[] auth, ECDiffieHellman ephemeral, byte[] salt, int step = 1)
     {
         using var device = Import(p256dh);
         var shared = ephemeral.DeriveRawSecretAgreement(device.PublicKey);
@@ -66,15 +67,16 @@ internal static class MessageEncryption
         HKDF.Expand(HashAlgorithmName.SHA256, extracted, nonce, "Content-Encoding: nonce\0"u8);
         CryptographicOperations.ZeroMemory(shared);
 
-        var message = new byte[HeaderBytes + plaintext.Length + 1 + TagBytes];
+        var padded = (plaintext.Length + step) / step * step;
+        var message = new byte[HeaderBytes + padded + TagBytes];
         salt.CopyTo(message.AsSpan());
         BinaryPrimitives.WriteUInt32BigEndian(message.AsSpan(SaltBytes), RecordBytes);
         message[SaltBytes + 4] = PointBytes;
         ownPoint.CopyTo(message.AsSpan(SaltBytes + 5));
-        var record = message.AsSpan(HeaderBytes, plaintext.Length + 1);
+        var record = message.AsSpan(HeaderBytes, padded);
         plaintext.CopyTo(record);
-        // The last record, without padding.
-        record[^1] = 2;
+        // The delimiter of the last record; the padding is zeros.
+        record[plaintext.Length] = 2;
         using var cipher = new AesGcm(key, TagBytes);
         cipher.Encrypt(nonce, record, record, message.AsSpan(HeaderBytes + record.Length));
         CryptographicOperations.ZeroMemory(key);

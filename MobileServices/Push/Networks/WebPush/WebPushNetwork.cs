@@ -18,6 +18,10 @@ internal sealed class WebPushNetwork(PushHttp http, IOptions<PushOptions> option
 
     public int LargestPayload => MessageEncryption.LargestPlaintext;
 
+    public int? LargestEncrypted => LargestPayload;
+
+    public bool NeedsKeys => true;
+
     public string? CheckAddress(string address) => PublicAddresses.Check(address, options.Value.AllowPrivateEndpoints);
 
     public string HostOf(string address) => new Uri(address).GetLeftPart(UriPartial.Authority);
