@@ -7,7 +7,7 @@ using Npgsql;
 namespace MobileServices.Push.Networks.Own;
 
 /// <summary>Subscriptions of our own push service, and what is kept for them until their devices have it.</summary>
-internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> options, TimeProvider time)
+internal sealed class OwnStore([FromKeyedServices(PushSetup.Prepared)] NpgsqlDataSource database, IOptions<PushOptions> options, TimeProvider time)
 {
     private static readonly TimeSpan NowOrNever = TimeSpan.FromSeconds(10);
 
@@ -62,9 +62,9 @@ internal sealed class OwnStore(NpgsqlDataSource database, IOptions<PushOptions> 
         var now = time.GetUtcNow();
         await using var connection = await database.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        // One after the other for a subscription: a later topic is the later one.
+        // One after the other for a subscription: a later topic is the later one. A plan that was made while there was little here would read all of it later.
         if (await connection.ExecuteScalarAsync<string>(new CommandDefinition(
-            "select push_id from push.subscription where push_id = @pushId for update", new { pushId }, transaction, cancellationToken: ct)) is null)
+            "set local enable_seqscan = off; select push_id from push.subscription where push_id = @pushId for update", new { pushId }, transaction, cancellationToken: ct)) is null)
         {
             return null;
         }
