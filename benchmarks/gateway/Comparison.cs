@@ -234,6 +234,6 @@ internal sealed class Comparison : IAsyncDisposable
     public static double Middle(IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
-        return sorted[sorted.Length / 2];
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

@@ -4,7 +4,7 @@
 # the median at a fixed 1,000 requests/s; memory for 10,000 tokens and 10,000 open long polls. The last lines say which of the figures asked for are met.
 # Linux; needs wrk, nginx and haproxy, and installs them where it may. About 9 minutes, on a machine that does nothing else.
 # Usage: benchmarks/gateway/run.sh [rounds] [seconds] [warm-up seconds] [words ...]; 3, 10 and 30 unless told: until the code is compiled for what it does,
-# which takes some 25 s of load, the gateway needs up to three times as long for a call. With words ("traced") only
+# which takes some 20 s of load, the gateway needs up to three times as long for a call. With words ("traced") only
 # the proxies in whose names one of them stands are compared, beside bare YARP and HAProxy.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -19,5 +19,5 @@ internal sealed class Figures(Server server)
 
     public override string ToString() => $"{Rate:N0} ({_rates.Min():N0}-{_rates.Max():N0})";
 
-    public static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    public static double Median(List<double> values) => (values.Order().ElementAt((values.Count - 1) / 2) + values.Order().ElementAt(values.Count / 2)) / 2;
 }

@@ -48,11 +48,14 @@ public sealed class TwoReplicaTests(PushService service) : IClassFixture<PushSer
         var app = await service.NewReadyAppAsync();
         var device = await service.DeviceAsync(app, "apns");
         var sent = new List<(Guid Id, string Title)>();
-        foreach (var (_, answers) in await TogetherAsync(second.Http, app, (title, replica) => $"{title} of {replica}"))
+        for (var round = 0; round < Rounds; round++)
         {
-            Assert.Equal([HttpStatusCode.Accepted, HttpStatusCode.UnprocessableEntity], answers.Select(answer => answer.Status).Order());
-            var (_, body, title) = answers.Single(answer => answer.Status is HttpStatusCode.Accepted);
-            sent.Add((body.GetProperty("id").GetGuid(), title));
+            foreach (var (_, answers) in await TogetherAsync(second.Http, app, (title, replica) => $"{title} of {replica}"))
+            {
+                Assert.Equal([HttpStatusCode.Accepted, HttpStatusCode.UnprocessableEntity], answers.Select(answer => answer.Status).Order());
+                var (_, body, title) = answers.Single(answer => answer.Status is HttpStatusCode.Accepted);
+                sent.Add((body.GetProperty("id").GetGuid(), title));
+            }
         }
 
         foreach (var (id, title) in sent)
@@ -62,6 +65,34 @@ public sealed class TwoReplicaTests(PushService service) : IClassFixture<PushSer
         }
         var titles = service.Apns.Journal.Where(pushed => pushed.Address == device.Address).Select(pushed => JsonDocument.Parse(pushed.Body).RootElement.GetProperty("aps").GetProperty("alert").Text("title"));
         Assert.Equal(sent.Select(one => one.Title).Order(), titles.Order());
+    }
+
+    [Fact]
+    public async Task A_message_that_was_taken_is_answered_with_its_id_at_either_although_it_would_be_refused_by_now()
+    {
+        await using var second = service.Start();
+        var app = await service.NewReadyAppAsync();
+        var template = $"/push/apps/{app}/templates/hello";
+        using (var saved = await service.Http.PutAsJsonAsync(template, new { title = "Hello" }))
+        {
+            Assert.True(saved.IsSuccessStatusCode, await saved.Content.ReadAsStringAsync());
+        }
+        var key = Guid.NewGuid().ToString();
+        var message = new { app, audience = "all", template = "hello" };
+        var first = await SendAsync(service.Http, key, message);
+        Assert.Equal(HttpStatusCode.Accepted, first.Status);
+        using (var gone = await service.Http.DeleteAsync(template))
+        {
+            Assert.True(gone.IsSuccessStatusCode, await gone.Content.ReadAsStringAsync());
+        }
+
+        foreach (var http in new[] { service.Http, second.Http })
+        {
+            var again = await SendAsync(http, key, message);
+            Assert.Equal((HttpStatusCode.Accepted, first.Body.GetProperty("id").GetGuid()), (again.Status, again.Body.GetProperty("id").GetGuid()));
+            Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(http, Guid.NewGuid().ToString(), message)).Status);
+            Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(http, key, new { app, audience = "platform == android", template = "hello" })).Status);
+        }
     }
 
     /// <summary>New keys, each at both replicas, all at once.</summary>
@@ -79,10 +110,16 @@ public sealed class TwoReplicaTests(PushService service) : IClassFixture<PushSer
 
     private static async Task<Sent> SendAsync(HttpClient http, string app, string key, string title)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/push/messages") { Content = JsonContent.Create(new { app, audience = "all", content = new { title } }) };
+        var (status, body) = await SendAsync(http, key, new { app, audience = "all", content = new { title } });
+        return new(status, body, title);
+    }
+
+    private static async Task<(HttpStatusCode Status, JsonElement Body)> SendAsync(HttpClient http, string key, object message)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/push/messages") { Content = JsonContent.Create(message) };
         request.Headers.Add("Idempotency-Key", key);
         using var answer = await http.SendAsync(request);
-        return new(answer.StatusCode, await answer.Content.ReadFromJsonAsync<JsonElement>(), title);
+        return (answer.StatusCode, await answer.Content.ReadFromJsonAsync<JsonElement>());
     }
 
     private sealed record Sent(HttpStatusCode Status, JsonElement Body, string Title);

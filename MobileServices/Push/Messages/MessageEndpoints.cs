@@ -60,11 +60,16 @@ internal static class MessageEndpoints
         {
             errors.TryAdd(field, messages);
         }
+        var sender = http.User.FindFirstValue("sub") ?? "?";
+        var hash = key is null ? null : SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(submission, PushContent.Json));
         if (errors.Count > 0)
         {
-            return RegistrationEndpoints.Wrong(errors, "The message is not complete and right: see errors.");
+            // What was taken when it was right is taken: a template may have changed since, or how much fits.
+            return key is not null && await store.EarlierAsync(sender, key, ct) is { } taken && taken.BodyHash.AsSpan().SequenceEqual(hash)
+                ? Taken(taken)
+                : RegistrationEndpoints.Wrong(errors, "The message is not complete and right: see errors.");
         }
-        var message = Ready(submission, content ?? new(), http.User.FindFirstValue("sub") ?? "?", key, options.Value, time.GetUtcNow());
+        var message = Ready(submission, content ?? new(), sender, key, hash, options.Value, time.GetUtcNow());
         if (submission.DryRun is true)
         {
             var size = await store.SizeAsync(message.App, Audience.Parse(message.Audience, time.GetUtcNow()), ct);
@@ -72,21 +77,24 @@ internal static class MessageEndpoints
         }
         if (await store.AddAsync(message, ct) is { } earlier)
         {
-            return earlier.BodyHash.AsSpan().SequenceEqual(message.BodyHash)
-                ? TypedResults.Accepted($"/push/messages/{earlier.Id}", new PushSubmitted(earlier.Id, earlier.State, earlier.SendAt, false, null))
+            return earlier.BodyHash.AsSpan().SequenceEqual(hash)
+                ? Taken(earlier)
                 : TypedResults.Problem("The Idempotency-Key was sent before with another message. Make a new key for each message.", statusCode: StatusCodes.Status422UnprocessableEntity);
         }
         return TypedResults.Accepted($"/push/messages/{message.Id}", new PushSubmitted(message.Id, "scheduled", message.SendAt, false, null));
     }
 
-    private static ReadyMessage Ready(PushSubmission submission, PushContent content, string sender, string? key, PushOptions options, DateTimeOffset now)
+    private static Accepted<PushSubmitted> Taken(EarlierMessage earlier) =>
+        TypedResults.Accepted($"/push/messages/{earlier.Id}", new PushSubmitted(earlier.Id, earlier.State, earlier.SendAt, false, null));
+
+    private static ReadyMessage Ready(PushSubmission submission, PushContent content, string sender, string? key, byte[]? hash, PushOptions options, DateTimeOffset now)
     {
         var ttl = submission.TtlSeconds ?? options.TtlSeconds;
         var sendAt = submission.SendAtLocal is { } local
             ? Later(new DateTimeOffset(local, TimeSpan.Zero) - FirstZone, now)
             : Later(submission.SendAt ?? now, now);
         return new(
-            Guid.CreateVersion7(now), submission.App!, sender, key, key is null ? null : SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(submission, PushContent.Json)),
+            Guid.CreateVersion7(now), submission.App!, sender, key, hash,
             submission.Audience!, content, submission.Category, submission.CollapseKey, submission.Urgency ?? "normal", submission.Silent is true, ttl, sendAt, submission.SendAtLocal,
             submission.SendAtLocal is null ? sendAt.AddSeconds(ttl) : null, submission.FrequencyCap?.Count, submission.FrequencyCap?.Hours);
     }

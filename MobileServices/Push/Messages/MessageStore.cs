@@ -18,13 +18,22 @@ internal sealed class MessageStore(NpgsqlDataSource database, TimeProvider time)
         await using var transaction = await connection.BeginTransactionAsync(ct);
         if (!await AddAsync(transaction, message, time.GetUtcNow(), ct))
         {
-            return await connection.QuerySingleAsync<EarlierMessage>(new CommandDefinition(
-                "select id, body_hash as BodyHash, state, send_at as SendAt from push.message where sender = @Sender and idempotency_key = @IdempotencyKey",
-                new { message.Sender, message.IdempotencyKey }, transaction, cancellationToken: ct));
+            return await EarlierAsync(connection, message.Sender, message.IdempotencyKey!, ct) ?? throw new InvalidOperationException("The message with that key was removed at this moment.");
         }
         await transaction.CommitAsync(ct);
         return null;
     }
+
+    /// <returns>The message that the sender sent with that key; null when there is none.</returns>
+    public async Task<EarlierMessage?> EarlierAsync(string sender, string key, CancellationToken ct)
+    {
+        await using var connection = await database.OpenConnectionAsync(ct);
+        return await EarlierAsync(connection, sender, key, ct);
+    }
+
+    private static Task<EarlierMessage?> EarlierAsync(NpgsqlConnection connection, string sender, string key, CancellationToken ct) =>
+        connection.QuerySingleOrDefaultAsync<EarlierMessage>(new CommandDefinition(
+            "select id, body_hash as BodyHash, state, send_at as SendAt from push.message where sender = @sender and idempotency_key = @key", new { sender, key }, cancellationToken: ct));
 
     /// <summary>The same in the transaction of the change that it tells of.</summary>
     public static async Task<bool> AddAsync(NpgsqlTransaction transaction, ReadyMessage message, DateTimeOffset now, CancellationToken ct)

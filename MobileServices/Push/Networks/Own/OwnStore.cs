@@ -7,7 +7,8 @@ using Npgsql;
 namespace MobileServices.Push.Networks.Own;
 
 /// <summary>Subscriptions of our own push service, and what is kept for them until their devices have it.</summary>
-internal sealed class OwnStore([FromKeyedServices(PushSetup.Prepared)] NpgsqlDataSource database, IOptions<PushOptions> options, TimeProvider time)
+internal sealed class OwnStore(
+    NpgsqlDataSource database, [FromKeyedServices(PushSetup.Prepared)] NpgsqlDataSource prepared, IOptions<PushOptions> options, TimeProvider time)
 {
     private static readonly TimeSpan NowOrNever = TimeSpan.FromSeconds(10);
 
@@ -60,7 +61,8 @@ internal sealed class OwnStore([FromKeyedServices(PushSetup.Prepared)] NpgsqlDat
         string pushId, string? topic, string urgency, string? encoding, byte[] body, int ttl, KeptOnce? once, string? receipt, CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        await using var connection = await database.OpenConnectionAsync(ct);
+        // However many others send at a time, those who send for us do not wait for a connection behind them.
+        await using var connection = await (once is null ? database : prepared).OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         // One after the other for a subscription: a later topic is the later one. A plan that was made while there was little here would read all of it later.
         if (await connection.ExecuteScalarAsync<string>(new CommandDefinition(
