@@ -20,50 +20,54 @@ internal sealed class AppGate(
     private static readonly PathString[] NeverGated =
         ["/identity/.well-known", "/identity/connect/authorize", "/identity/device", "/identity/logout", "/devices/init", "/devices/keys"];
 
-    public async Task InvokeAsync(HttpContext context)
+    public Task InvokeAsync(HttpContext context)
     {
         // What is no route of a service has nothing to be kept from.
         if (context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>() is null
             || !IsGated(context.Request.Path))
         {
-            await next(context);
-            return;
+            return next(context);
         }
         if (AppHeaders.Read(context.Request, out var call) is { } wrong)
         {
-            await RefuseAsync(context, StatusCodes.Status400BadRequest, wrong);
+            return RefuseAsync(context, StatusCodes.Status400BadRequest, wrong);
+        }
+        return rules.Current is null ? WithoutRulesAsync(context, call) : GoOnAsync(context, call);
+    }
+
+    private async Task WithoutRulesAsync(HttpContext context, AppCall? call)
+    {
+        await rules.AskedAsync(context.RequestAborted);
+        if (rules.Current is null && options.Value.BeforeRules is GateDefault.Refuse)
+        {
+            context.Response.Headers.RetryAfter = "5";
+            await RefuseAsync(context, StatusCodes.Status503ServiceUnavailable, "The rules about versions of apps are not here yet. Try again later.");
             return;
         }
-        if (rules.Current is null)
-        {
-            await rules.AskedAsync(context.RequestAborted);
-            if (rules.Current is null && options.Value.BeforeRules is GateDefault.Refuse)
-            {
-                context.Response.Headers.RetryAfter = "5";
-                await RefuseAsync(context, StatusCodes.Status503ServiceUnavailable, "The rules about versions of apps are not here yet. Try again later.");
-                return;
-            }
-        }
+        await GoOnAsync(context, call);
+    }
+
+    private Task GoOnAsync(HttpContext context, AppCall? call)
+    {
         if (call is null)
         {
-            await WithoutHeadersAsync(context);
-            return;
+            return WithoutHeadersAsync(context);
         }
         context.Features.Set(call);
-        await JudgeAsync(context, call);
+        return JudgeAsync(context, call);
     }
 
     public static bool IsGated(PathString path) => !Array.Exists(NeverGated, never => path.StartsWithSegments(never));
 
-    private async Task JudgeAsync(HttpContext context, AppCall call)
+    private Task JudgeAsync(HttpContext context, AppCall call)
     {
-        using var open = calls.Add(call, context.RequestAborted);
+        var open = calls.Add(call, context.RequestAborted);
+        context.Response.RegisterForDispose(open);
         // After it stands among the open ones: rules that come now find it there.
         var decision = rules.Current?.Decide(call, time.GetUtcNow()) ?? AppDecision.Allow;
         if (decision.Action is AppAction.Block)
         {
-            await BlockAsync(context, call, decision);
-            return;
+            return BlockAsync(context, call, decision);
         }
         if (decision.Action is AppAction.Warn)
         {
@@ -71,7 +75,7 @@ internal sealed class AppGate(
         }
         context.RequestAborted = open.Ended;
         context.Features.Set(new GatedCall(this, open));
-        await next(context);
+        return next(context);
     }
 
     /// <summary>Answers a call that was ended as if it came only now, if nothing was answered yet.</summary>
@@ -98,10 +102,12 @@ internal sealed class AppGate(
         }
     }
 
-    private async Task WithoutHeadersAsync(HttpContext context)
+    private Task WithoutHeadersAsync(HttpContext context) =>
+        options.Value.WithoutHeaders is GateDefault.Refuse && !context.Request.Path.StartsWithSegments("/identity") ? OnlyForItselfAsync(context) : next(context);
+
+    private async Task OnlyForItselfAsync(HttpContext context)
     {
-        if (options.Value.WithoutHeaders is GateDefault.Refuse
-            && !context.Request.Path.StartsWithSegments("/identity") && !await CallsForItselfAsync(context))
+        if (!await CallsForItselfAsync(context))
         {
             await RefuseAsync(context, StatusCodes.Status400BadRequest,
                 $"The call does not say which app it comes from. Send {AppHeaders.Id}, {AppHeaders.Version}, {AppHeaders.Platform}, {AppHeaders.System} and {AppHeaders.Device}.");

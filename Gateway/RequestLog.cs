@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Collections;
 using System.Diagnostics;
+using System.Globalization;
 using MobileIntegration.Contracts;
 
 namespace Gateway;
@@ -45,7 +46,11 @@ internal sealed partial class RequestLog(RequestDelegate next, ILogger<RequestLo
     private static string Id(HttpRequest request) =>
         request.Headers[Header] is [{ Length: > 0 and <= LongestId } given] && !given.AsSpan().ContainsAnyExcept(InIds)
             ? given
-            : Guid.CreateVersion7().ToString("N");
+            : NewId();
+
+    /// <summary>Like a UUID of version 7 without its dashes: it sorts by time. It names a call and guards nothing, so it need not be beyond guessing, which takes the kernel's help.</summary>
+    private static string NewId() => string.Create(CultureInfo.InvariantCulture, stackalloc char[32],
+        $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds():x12}{0x7000 | Random.Shared.Next(0x1000):x4}{0x8000_0000_0000_0000 | (ulong)Random.Shared.NextInt64(1L << 62):x16}");
 
     /// <summary>What a service says of itself is not overruled, but which server it is stays inside.</summary>
     private static Task SetHeadersAsync(object state)

@@ -15,30 +15,22 @@ internal sealed class RevokedCalls
         revoked.Added += (_, _) => CutRevoked();
     }
 
-    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    public Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         if (context.User.Identity?.IsAuthenticated is not true)
         {
-            await next(context);
-            return;
+            return next(context);
         }
-        var call = new OpenCall(context);
+        var call = new OpenCall(this, context);
         _open[call] = true;
-        try
+        context.Response.RegisterForDispose(call);
+        // The token may have ended between its check and now.
+        if (_revoked.Holds(context.User))
         {
-            // The token may have ended between its check and now.
-            if (_revoked.Holds(context.User))
-            {
-                context.Abort();
-                return;
-            }
-            await next(context);
+            context.Abort();
+            return Task.CompletedTask;
         }
-        finally
-        {
-            _open.TryRemove(call, out _);
-            call.Close();
-        }
+        return next(context);
     }
 
     private void CutRevoked()
@@ -49,7 +41,7 @@ internal sealed class RevokedCalls
         }
     }
 
-    private sealed class OpenCall(HttpContext context)
+    private sealed class OpenCall(RevokedCalls calls, HttpContext context) : IDisposable
     {
         private readonly Lock _lock = new();
         private HttpContext? _context = context;
@@ -66,8 +58,9 @@ internal sealed class RevokedCalls
         }
 
         /// <summary>From here on the context is that of another call.</summary>
-        public void Close()
+        public void Dispose()
         {
+            calls._open.TryRemove(this, out _);
             lock (_lock)
             {
                 _context = null;
