@@ -9,7 +9,7 @@ using StackExchange.Redis;
 namespace MobileIntegration.ServiceDefaults;
 
 /// <summary>
-/// Keeps <see cref="RevokedTokens"/>: asks the identity service at the start and every second, whatever Redis does, and is told by Redis of each
+/// Keeps <see cref="RevokedTokens"/>: asks the identity service at the start and every half second, whatever Redis does, and is told by Redis of each
 /// token and login the moment it ends. When neither answers, what is known holds.
 /// </summary>
 internal sealed class RevocationNews(

@@ -57,10 +57,10 @@ internal sealed class IdentityOptions : IValidatableObject
     public int KeyAheadHours { get; set; } = 24;
 
     /// <summary>
-    /// Seconds after which the devices service is asked for blocked devices, whose logins end, without news of one; 1 to 60, 1 unless set.
+    /// Seconds after which the devices service is asked for blocked devices, whose logins end, without news of one; 0.1 to 60, 0.5 unless set.
     /// </summary>
-    [Range(1, 60, ErrorMessage = "Identity:DevicePollSeconds must be from 1 to 60.")]
-    public int DevicePollSeconds { get; set; } = 1;
+    [Range(0.1, 60, ErrorMessage = "Identity:DevicePollSeconds must be from 0.1 to 60.")]
+    public double DevicePollSeconds { get; set; } = 0.5;
 
     /// <summary>What an app may ask for, beside <see cref="StandardScopes"/>: name, and the sentence that the user reads.</summary>
     public Dictionary<string, string> Scopes { get; } = [];

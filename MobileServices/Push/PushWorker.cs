@@ -74,38 +74,38 @@ internal sealed class PushWorker(
 
     private Func<CancellationToken, Task> SendAsync(Sender sender, Bell bell) => async ct =>
     {
-        var running = new List<(int Count, Task Sent)>();
+        var running = new List<Sender.SentBatch>();
         sender.PutBack = () => bell.Ring();
         try
         {
             while (true)
             {
-                var (taken, sent) = await sender.StepAsync(ct);
-                running.Add((taken, sent));
-                if (taken is 0)
+                var taken = await sender.StepAsync(ct);
+                running.Add(taken);
+                if (taken.Taken is 0)
                 {
                     await SleepAsync(bell, await deliveries.NextDueAsync(sender.Network, ct), ct);
                 }
                 await RemoveDoneAsync();
-                // Two batches at a time, one is claimed and written down while another is sent; many small ones are as much as a full one.
-                while (running.Sum(batch => batch.Count) > options.Value.Batch)
+                // Two batches at a time, one is claimed while another is sent, and a third is written down; many small ones are as much as a full one.
+                while (running.Sum(batch => batch.Answered.IsCompleted ? 0 : batch.Taken) > options.Value.Batch || running.Sum(batch => batch.Taken) > 2 * options.Value.Batch)
                 {
-                    await Task.WhenAny(running.Select(batch => batch.Sent));
+                    await Task.WhenAny(running.SelectMany(batch => batch.Answered.IsCompleted ? (Task[])[batch.Done] : [batch.Answered, batch.Done]));
                     await RemoveDoneAsync();
                 }
             }
         }
         finally
         {
-            await Task.WhenAll(running.Select(batch => batch.Sent)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(running.Select(batch => batch.Done)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         async Task RemoveDoneAsync()
         {
-            foreach (var done in running.Where(batch => batch.Sent.IsCompleted).ToList())
+            foreach (var done in running.Where(batch => batch.Done.IsCompleted).ToList())
             {
                 running.Remove(done);
-                await done.Sent;
+                await done.Done;
             }
         }
     };

@@ -40,6 +40,10 @@ internal sealed class Comparison : IAsyncDisposable
                 await left.DisposeAsync();
             }
         }
+        if (_proxies.Count is 2 && words.Length > 0)
+        {
+            throw new ArgumentException($"No proxy has '{string.Join("' or '", words)}' in its name.");
+        }
         Dictionary<Proxy, List<Measured>> measured = _proxies.ToDictionary(proxy => proxy, _ => new List<Measured>());
         for (var round = 0; round < rounds; round++)
         {

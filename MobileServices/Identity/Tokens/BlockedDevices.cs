@@ -11,7 +11,7 @@ namespace MobileServices.Identity.Tokens;
 
 /// <summary>
 /// Ends the logins on every device that is blocked, as the devices service says: its answer is the truth, fetched at the start, when Redis tells of a
-/// change, and every second in any case. Every replica does so, and none is harmed by doing it again.
+/// change, and every half second in any case. Every replica does so, and none is harmed by doing it again.
 /// </summary>
 internal sealed class BlockedDevices(
     DevicesClient devices,

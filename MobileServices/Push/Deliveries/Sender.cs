@@ -34,14 +34,19 @@ internal sealed class Sender(
     public void Dispose() => _inFlight.Dispose();
 
     /// <summary>Takes one batch and begins to send it.</summary>
-    /// <returns>How many deliveries were taken, fewer than a batch when there are no more; and the end of their sending.</returns>
-    public async Task<(int Taken, Task Sent)> StepAsync(CancellationToken stopping)
+    /// <returns>How many deliveries were taken, fewer than a batch when there are no more.</returns>
+    public async Task<SentBatch> StepAsync(CancellationToken stopping)
     {
         var (taken, batch, sending) = await claims.TakeAsync(network, stopping);
-        return (taken, sending.Count > 0 ? SendAllAsync(batch, sending, stopping) : Task.CompletedTask);
+        if (sending.Count is 0)
+        {
+            return new(taken, Task.CompletedTask, Task.CompletedTask);
+        }
+        var answered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return new(taken, answered.Task, SendAllAsync(batch, sending, answered, stopping));
     }
 
-    private async Task SendAllAsync(long id, List<Ready> sending, CancellationToken stopping)
+    private async Task SendAllAsync(long id, List<Ready> sending, TaskCompletionSource answered, CancellationToken stopping)
     {
         var batch = new Batch(id, time.GetTimestamp());
         var results = Channel.CreateUnbounded<DeliveryChange>();
@@ -78,6 +83,7 @@ internal sealed class Sender(
             running.Add(SendOneAsync(ready, results.Writer));
         }
         await Task.WhenAll(running);
+        answered.TrySetResult();
         results.Writer.Complete();
         await writing;
         await store.EndBatchAsync(id, CancellationToken.None);
@@ -289,6 +295,10 @@ internal sealed class Sender(
             changes.Clear();
         }
     }
+
+    /// <param name="Answered">When nothing of it is under way any more.</param>
+    /// <param name="Done">When all of it is written down.</param>
+    internal sealed record SentBatch(int Taken, Task Answered, Task Done);
 
     /// <param name="Recalled">Messages of its wave of which nothing more may be sent.</param>
     private sealed record Mark(Guid[] Recalled, long AskedAt);
