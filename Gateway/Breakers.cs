@@ -97,7 +97,8 @@ internal sealed class BreakerClients(IOptions<UpstreamOptions> options, TimeProv
                 outcome = await ForwardAsync(request, cancellationToken);
                 if (breaker.State.CircuitState is CircuitState.Closed)
                 {
-                    await ThroughAsync(breaker, outcome, static (_, outcome) => new(outcome), cancellationToken);
+                    // With its own token Polly would take a call that its client gave up for one that failed.
+                    await ThroughAsync(breaker, outcome, static (_, outcome) => new(outcome), CancellationToken.None);
                 }
             }
             else

@@ -92,6 +92,31 @@ public sealed class UpstreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Clients_that_go_away_are_no_failures_of_a_destination()
+    {
+        var left = 0;
+        _oneAnswers = _twoAnswers = async context =>
+        {
+            var ended = new TaskCompletionSource();
+            await using (context.RequestAborted.Register(ended.SetResult))
+            {
+                await ended.Task;
+            }
+            Interlocked.Increment(ref left);
+        };
+        await using var gateway = Start(("Upstream:BreakerCalls", "10"));
+        using var leave = new CancellationTokenSource();
+        var calls = Enumerable.Range(0, 100).Select(number => gateway.Http.GetAsync($"/api/home?number={number}", leave.Token)).ToList();
+        await Eventually.TrueAsync(() => Reached(_one) + Reached(_two) is 100, Patience);
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.WhenAll(calls));
+        await Eventually.TrueAsync(() => Volatile.Read(ref left) is 100, Patience);
+
+        _oneAnswers = _twoAnswers = AnswerAsync;
+        await CallAsync(gateway, 50, HttpStatusCode.OK);
+    }
+
+    [Fact]
     public async Task A_call_that_changes_something_is_made_once_however_it_fails()
     {
         _oneAnswers = _twoAnswers = FailAsync;
